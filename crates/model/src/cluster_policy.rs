@@ -1,7 +1,6 @@
 //! Cluster-wide tiers: ClusterNetworkPolicy (`policy.networking.k8s.io/v1alpha2`) and its predecessors
 //! AdminNetworkPolicy and BaselineAdminNetworkPolicy (`v1alpha1`), in one shape.
 
-use crate::addr::Cidr;
 use crate::label::{Labels, Str};
 use crate::origin::Origin;
 use crate::port::{PortMatch, Protocol};
