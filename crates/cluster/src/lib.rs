@@ -1,1 +1,27 @@
-//! See the module list.
+//! A live Kubernetes cluster, read once: objects as JSON text for the reader of files, and the checks of `doctor`.
+//!
+//! Takes a kubeconfig (or a pod's service account) and gives [`Snapshot`]s. Async inside, synchronous outside; every
+//! wait is bounded. Understands no object: `watertight-ingest` does, from the same text that a saved snapshot holds.
+//! Never writes to a cluster, never reads a Secret, never keeps an environment value, never shows a credential.
+//!
+//! Reading order: [`Access`] says where to look, [`connect`] finds a context and its credentials, [`read()`] lists every
+//! kind of the table in `kinds`, `slim` drops what nobody needs, [`Snapshot`] is what is left, [`save`] writes it.
+
+mod access;
+mod client;
+mod error;
+mod fault;
+mod kinds;
+mod kubeconfig;
+mod plugin;
+mod proxy;
+mod read;
+mod slim;
+mod snapshot;
+mod words;
+
+pub use access::{Access, Environment, Timeouts};
+pub use client::{Client, connect};
+pub use error::{AccessError, Place, TlsFault};
+pub use read::{ReadOptions, read};
+pub use snapshot::{Snapshot, save};
