@@ -13,6 +13,7 @@ pub mod addr;
 pub mod cluster_policy;
 pub mod flow;
 pub mod label;
+pub mod manifest;
 pub mod namespace;
 pub mod node;
 pub mod origin;
