@@ -124,7 +124,8 @@ fn rule_matches(q: &Question<'_>, tier: Tier, rule: &ClusterRule) -> (Tri, Effec
     // Domain names where only an Accept rule may have them: Deny for every peer, on its ports (row 160).
     let everyone = written != Effect::Accept && rule.peers.iter().any(|p| matches!(p, ClusterPeer::DomainNames { .. }));
     // A protocol without a port acts as Deny for all its ports (row 149); it covers all that other entries do for it.
-    let bare = ports.iter().any(|p| matches!((p, q.l4), (Some(ClusterPort::BareProtocol(b)), L4::Port(a, _)) if *b == a));
+    let bare =
+        ports.iter().any(|p| matches!((p, q.l4), (Some(ClusterPort::BareProtocol(b)), L4::Port(a, _)) if *b == a));
     let effect = if written != Effect::Accept && (everyone || bare) { Effect::Deny } else { written };
 
     let mut matches = Tri::No;

@@ -3,9 +3,7 @@
 use crate::matching::node_of;
 use crate::tri::Tri;
 use crate::{cluster, v1};
-use watertight_model::{
-    DependsOn, Direction, Endpoint, Half, L4, Pod, PodId, Reason, RuleRef, Tier, Verdict, World,
-};
+use watertight_model::{DependsOn, Direction, Endpoint, Half, L4, Pod, PodId, Reason, RuleRef, Tier, Verdict, World};
 
 /// May this peer reach this pod, or this pod that peer?
 pub(crate) struct Question<'w> {

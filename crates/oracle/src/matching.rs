@@ -78,9 +78,7 @@ pub(crate) fn block_matches(world: &World, block: &BlockCidr, except: &[BlockCid
     };
     match end {
         Endpoint::External(address) => in_block_except(block, except, address),
-        Endpoint::Node(id) => {
-            one_by_one(&world.nodes[id.index()].addresses, anywhere(), DependsOn::NodeAddress(id))
-        }
+        Endpoint::Node(id) => one_by_one(&world.nodes[id.index()].addresses, anywhere(), DependsOn::NodeAddress(id)),
         Endpoint::Pod(id) => match (&world.pods[id.index()], node_of(world, id)) {
             (pod, Some((node_id, node))) if pod.host_network && pod.ips.is_empty() => {
                 one_by_one(&node.addresses, anywhere(), DependsOn::NodeAddress(node_id))
