@@ -1,1 +1,3 @@
 //! See the module list.
+
+pub mod cni;

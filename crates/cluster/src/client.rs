@@ -4,7 +4,7 @@
 //! nothing of kinds: lists are [`crate::read()`]'s.
 
 use crate::access::{Access, Timeouts};
-use crate::error::{AccessError, Place};
+use crate::error::{AccessError, Place, TlsFault};
 use crate::fault::{Fault, classify};
 use crate::kubeconfig::{self, Chosen};
 use crate::plugin::{self, Credential};
@@ -79,8 +79,8 @@ pub fn connect(access: &Access) -> Result<Client, AccessError> {
     let kube = {
         // The client starts a task of its own, and needs a runtime to start it on.
         let _inside = runtime.enter();
-        let builder = ClientBuilder::try_from(with_bounds(config, access.timeouts))
-            .map_err(|e| unusable(&place, &e))?;
+        let builder =
+            ClientBuilder::try_from(with_bounds(config, access.timeouts)).map_err(|e| unusable(&place, &e))?;
         builder.build()
     };
     let mut client =
@@ -180,13 +180,10 @@ impl Client {
             .map_err(|e| Fault::Other(e.to_string()))?;
         let response = self.kube.send(request).await.map_err(|e| classify(&e))?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        let retry_after =
+            response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| {
-            if e.is::<LengthLimitError>() {
-                Fault::TooLarge(MAX_ANSWER >> 20)
-            } else {
-                classify(e.as_ref())
-            }
+            if e.is::<LengthLimitError>() { Fault::TooLarge(MAX_ANSWER >> 20) } else { classify(e.as_ref()) }
         })?;
         let retry_after = retry_after.map(Duration::from_secs);
         Ok(Answer { status, body: body.to_bytes().into(), retry_after })
@@ -195,7 +192,7 @@ impl Client {
     /// A server that has answered once and is gone for a moment (restarted, failed over) is asked again.
     fn transient(&self, fault: &Fault) -> bool {
         match fault {
-            Fault::Cut(_) => true,
+            Fault::Cut(_) | Fault::Tls(TlsFault::Other, _) => true,
             Fault::Refused => self.server_version.is_some(),
             Fault::Dns | Fault::Timeout | Fault::Tls(..) | Fault::TooLarge(_) | Fault::Other(_) => false,
         }
@@ -238,7 +235,8 @@ fn configure(access: &Access, chosen: Chosen, runtime: &Runtime) -> Result<(Conf
     let cluster = config.clusters.iter_mut().find(|c| c.name == cluster_name).and_then(|c| c.cluster.as_mut());
     let cluster = cluster.ok_or_else(|| bad_cluster("it is empty".into()))?;
     let server = cluster.server.clone().unwrap_or_default();
-    let server: Uri = server.parse().map_err(|_| bad_cluster(format!("`server: {}` is not a URL", redacted(&server))))?;
+    let server: Uri =
+        server.parse().map_err(|_| bad_cluster(format!("`server: {}` is not a URL", redacted(&server))))?;
     if !matches!(server.scheme_str(), Some("http" | "https")) || server.host().is_none() {
         return Err(bad_cluster(format!("`server: {}` is not an http or https URL", redacted(&server.to_string()))));
     }

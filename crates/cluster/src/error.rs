@@ -269,7 +269,9 @@ impl AccessError {
                 "name one with --kubeconfig FILE or KUBECONFIG, or work without a cluster: -f DIR, or `watertight demo`"
                     .into()
             }
-            AccessError::UnreadableKubeconfig { .. } => "make the file readable, or name another with --kubeconfig".into(),
+            AccessError::UnreadableKubeconfig { .. } => {
+                "make the file readable, or name another with --kubeconfig".into()
+            }
             AccessError::BrokenKubeconfig { .. } => "`kubectl config view` reads the same files".into(),
             AccessError::EmptyKubeconfig { .. } => "name another file with --kubeconfig, or set KUBECONFIG".into(),
             AccessError::NoCurrentContext { known, .. } => {
@@ -284,8 +286,12 @@ impl AccessError {
             AccessError::DanglingContext { context, .. } => {
                 format!("`kubectl config set-context {context}` changes a context's cluster and user")
             }
-            AccessError::BadCluster { .. } => "correct the cluster's entry; `kubectl config view --minify` shows it".into(),
-            AccessError::BadCredentials { .. } => "correct the user's entry; `kubectl config view --minify` shows it".into(),
+            AccessError::BadCluster { .. } => {
+                "correct the cluster's entry; `kubectl config view --minify` shows it".into()
+            }
+            AccessError::BadCredentials { .. } => {
+                "correct the user's entry; `kubectl config view --minify` shows it".into()
+            }
             AccessError::PluginMissing { hint: Some(hint), .. } => hint.clone(),
             AccessError::PluginMissing { hint: None, .. } => "install it, or correct the user's `exec.command`".into(),
             AccessError::PluginFailed { command, .. }
@@ -301,7 +307,9 @@ impl AccessError {
                     "the cluster's `certificate-authority` does not fit this server: fetch the kubeconfig again".into()
                 }
                 TlsFault::Expired => "renew the server's certificate, and check this host's clock".into(),
-                TlsFault::WrongName => "use the name in the certificate, or set `tls-server-name` in the kubeconfig".into(),
+                TlsFault::WrongName => {
+                    "use the name in the certificate, or set `tls-server-name` in the kubeconfig".into()
+                }
                 TlsFault::Other => "see that `server` is the API server, and not a proxy or another service".into(),
             },
             AccessError::Refused { .. } => "is the cluster running, and is the address right?".into(),
@@ -309,8 +317,12 @@ impl AccessError {
             AccessError::Timeout { .. } | AccessError::Connection { .. } => {
                 "is the address right, and is no firewall, VPN or proxy in between?".into()
             }
-            AccessError::Overloaded { .. } => "try again later, or read a snapshot that was saved before: -f FILE".into(),
-            AccessError::BadAnswer { .. } => "is `server` the API server? a proxy in between may have cut the answer".into(),
+            AccessError::Overloaded { .. } => {
+                "try again later, or read a snapshot that was saved before: -f FILE".into()
+            }
+            AccessError::BadAnswer { .. } => {
+                "is `server` the API server? a proxy in between may have cut the answer".into()
+            }
             AccessError::Save { .. } => "choose another path".into(),
             AccessError::Host { .. } => "check this process's limits (`ulimit -a`)".into(),
         }
@@ -344,7 +356,11 @@ impl fmt::Display for AccessError {
                 write!(f, "no context `{wanted}` in kubeconfig {} (contexts: {})", Files(files), known.join(", "))
             }
             AccessError::DanglingContext { files, context, what, name } => {
-                write!(f, "context `{context}` of kubeconfig {} names {what} `{name}`, which does not exist", Files(files))
+                write!(
+                    f,
+                    "context `{context}` of kubeconfig {} names {what} `{name}`, which does not exist",
+                    Files(files)
+                )
             }
             AccessError::BadCluster { files, context, why } => {
                 write!(f, "cluster of context `{context}` in kubeconfig {}: {why}", Files(files))

@@ -51,10 +51,15 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Fault {
         return Fault::Timeout;
     }
     let last = words.last().cloned().unwrap_or_default();
-    if has("received corrupt message") || has("InvalidContentType") || has("received fatal alert") {
+    if has("tls handshake eof")
+        || has("received corrupt message")
+        || has("InvalidContentType")
+        || has("received fatal alert")
+    {
         return Fault::Tls(TlsFault::Other, last);
     }
-    let cut = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::ConnectionAborted];
+    let cut =
+        [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::ConnectionAborted];
     let ended = ["end of file", "connection closed", "unexpected EOF", "IncompleteMessage", "connection error"];
     if kinds.iter().any(|k| cut.contains(k)) || ended.iter().any(|part| has(part)) {
         return Fault::Cut(last);

@@ -61,7 +61,17 @@ impl Kind {
 
 const fn builtin(group: &'static str, kind: &'static str, resource: &'static str, shape: Shape) -> Kind {
     let namespaced = !matches!(shape, Shape::Namespace | Shape::Node);
-    Kind { group, versions: &["v1"], kind, resource, namespaced, required: true, foreign: false, instead_of: None, shape }
+    Kind {
+        group,
+        versions: &["v1"],
+        kind,
+        resource,
+        namespaced,
+        required: true,
+        foreign: false,
+        instead_of: None,
+        shape,
+    }
 }
 
 const fn cluster_policy(versions: &'static [&'static str], kind: &'static str, resource: &'static str) -> Kind {

@@ -77,9 +77,8 @@ pub(crate) fn run(exec: &ExecConfig, timeout: Duration) -> Result<Credential, Ac
     if output.iter().all(u8::is_ascii_whitespace) {
         return Err(garbage("it printed nothing"));
     }
-    let answer: Answer = serde_json::from_slice(&output).map_err(|e| {
-        garbage(&format!("not an ExecCredential in JSON (line {}, column {})", e.line(), e.column()))
-    })?;
+    let answer: Answer = serde_json::from_slice(&output)
+        .map_err(|e| garbage(&format!("not an ExecCredential in JSON (line {}, column {})", e.line(), e.column())))?;
     if answer.kind.as_deref() != Some("ExecCredential") {
         return Err(garbage("its `kind` is not ExecCredential"));
     }

@@ -153,7 +153,8 @@ impl Reader<'_> {
             Err(offered) => {
                 let mut offered = offered;
                 offered.dedup();
-                let why = format!("the server has it in {} only, which is not understood", one_line(&offered.join(", ")));
+                let why =
+                    format!("the server has it in {} only, which is not understood", one_line(&offered.join(", ")));
                 self.miss(kind, None, why);
                 return Ok(());
             }
@@ -212,7 +213,11 @@ impl Reader<'_> {
     }
 
     fn miss(&mut self, kind: &Kind, namespace: Option<&str>, why: String) {
-        self.unread.push(Unread { what: kind.full_name().into(), namespace: namespace.map(Into::into), why: why.into() });
+        self.unread.push(Unread {
+            what: kind.full_name().into(),
+            namespace: namespace.map(Into::into),
+            why: why.into(),
+        });
     }
 
     /// Every page of a list. A continue token that has expired (410) begins it again; if it expires again and again, the
@@ -246,7 +251,8 @@ impl Reader<'_> {
                 404 => return Ok(Listed::Absent),
                 status => return Ok(Listed::Refused(status, refusal(status, &answer))),
             }
-            let list: ListPage = serde_json::from_slice(&answer.body).map_err(|e| self.client.bad_answer(&url, broken(&e)))?;
+            let list: ListPage =
+                serde_json::from_slice(&answer.body).map_err(|e| self.client.bad_answer(&url, broken(&e)))?;
             let items = list.items.unwrap_or_default();
             if !items.is_empty() {
                 pages.push(text(kind, version, items));

@@ -101,10 +101,8 @@ const POD_SPEC: Keep = Fields(&[
     ("volumes", Fields(&[("name", All), ("hostPath", All)])),
 ]);
 
-const TEMPLATE: Keep = Fields(&[
-    ("metadata", Fields(&[("labels", All), ("annotations", Annotations)])),
-    ("spec", POD_SPEC),
-]);
+const TEMPLATE: Keep =
+    Fields(&[("metadata", Fields(&[("labels", All), ("annotations", Annotations)])), ("spec", POD_SPEC)]);
 
 const NAMESPACE: Keep = Fields(&[("metadata", META), ("status", Fields(&[("phase", All)]))]);
 
@@ -368,7 +366,8 @@ mod tests {
 
     #[test]
     fn a_value_of_the_wrong_type_is_dropped_not_passed_on() {
-        let kept = slimmed(Shape::Pod, json!({"metadata": {"name": "p"}, "spec": {"containers": "SECRET", "nodeName": "n"}}));
+        let kept =
+            slimmed(Shape::Pod, json!({"metadata": {"name": "p"}, "spec": {"containers": "SECRET", "nodeName": "n"}}));
         assert_eq!(kept["spec"], json!({"nodeName": "n"}));
     }
 }

@@ -35,7 +35,11 @@ pub(crate) fn without_tokens(text: &str) -> String {
             continue;
         }
         let mixed = run.contains(|c: char| c.is_ascii_digit()) && run.contains(|c: char| c.is_ascii_alphabetic());
-        if run.len() > LONGEST_WORD && (mixed || run.len() > 2 * LONGEST_WORD) { out.push('…') } else { out.push_str(&run) }
+        if run.len() > LONGEST_WORD && (mixed || run.len() > 2 * LONGEST_WORD) {
+            out.push('…')
+        } else {
+            out.push_str(&run)
+        }
         run.clear();
         out.push(c);
     }

@@ -1,5 +1,4 @@
 //! An API server of a few lines on a local port: discovery, paged lists, and any misbehaviour a test asks for.
-#![allow(dead_code, reason = "every test file uses another part of it")]
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,17 +11,17 @@ use watertight_cluster::{Access, Environment, Timeouts};
 
 /// One request: `GET /api/v1/pods?limit=500`, and its body.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub method: String,
-    pub path: String,
-    pub query: String,
-    pub headers: String,
-    pub body: String,
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: String,
+    pub(crate) body: String,
 }
 
 /// What to answer.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// Status, extra header lines, body.
     Full(u16, Vec<String>, String),
     /// Promises more bytes than it sends.
@@ -35,12 +34,12 @@ pub enum Reply {
     Silence,
 }
 
-pub fn status(code: u16, message: &str) -> Reply {
+pub(crate) fn status(code: u16, message: &str) -> Reply {
     let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code});
     Reply::Full(code, Vec::new(), body.to_string())
 }
 
-pub fn ok(body: impl ToString) -> Reply {
+pub(crate) fn ok(body: impl ToString) -> Reply {
     Reply::Full(200, Vec::new(), body.to_string())
 }
 
@@ -48,37 +47,37 @@ type Rule = Box<dyn Fn(&Asked, usize) -> Option<Reply> + Send>;
 
 /// What the cluster holds, and how it misbehaves.
 #[derive(Default)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// List path (`/api/v1/pods`) to objects.
-    pub lists: BTreeMap<String, Vec<Value>>,
+    pub(crate) lists: BTreeMap<String, Vec<Value>>,
     /// API groups beyond the built-in ones: name, versions.
-    pub groups: Vec<(String, Vec<String>)>,
+    pub(crate) groups: Vec<(String, Vec<String>)>,
     /// Asked before the lists; the number counts requests of the same path before this one.
-    pub rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 impl Cluster {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default().with("/api/v1/namespaces", vec![json!({"metadata": {"name": "shop", "labels": {"a": "b"}}})])
     }
 
-    pub fn with(mut self, path: &str, objects: Vec<Value>) -> Self {
+    pub(crate) fn with(mut self, path: &str, objects: Vec<Value>) -> Self {
         self.lists.insert(path.into(), objects);
         self
     }
 
-    pub fn group(mut self, name: &str, versions: &[&str]) -> Self {
+    pub(crate) fn group(mut self, name: &str, versions: &[&str]) -> Self {
         self.groups.push((name.into(), versions.iter().map(|v| (*v).into()).collect()));
         self
     }
 
-    pub fn rule(mut self, rule: impl Fn(&Asked, usize) -> Option<Reply> + Send + 'static) -> Self {
+    pub(crate) fn rule(mut self, rule: impl Fn(&Asked, usize) -> Option<Reply> + Send + 'static) -> Self {
         self.rules.push(Box::new(rule));
         self
     }
 
     /// The first `times` requests whose path is this get this reply.
-    pub fn reply(self, path: &str, times: usize, reply: Reply) -> Self {
+    pub(crate) fn reply(self, path: &str, times: usize, reply: Reply) -> Self {
         let path = path.to_owned();
         self.rule(move |asked, nth| (asked.path == path && nth < times).then(|| reply.clone()))
     }
@@ -103,12 +102,17 @@ impl Cluster {
             return list(&objects.iter().filter(of).cloned().collect::<Vec<_>>(), &asked.query);
         }
         if let Some((parent, name)) = asked.path.rsplit_once('/')
-            && let Some(found) =
-                self.lists.get(parent).and_then(|l| l.iter().find(|o| o["metadata"]["name"] == *name))
+            && let Some(found) = self.lists.get(parent).and_then(|l| l.iter().find(|o| o["metadata"]["name"] == *name))
         {
             return ok(found);
         }
-        let builtin = ["/api/v1/", "/apis/apps/v1/", "/apis/batch/v1/", "/apis/networking.k8s.io/v1/", "/apis/discovery.k8s.io/v1/"];
+        let builtin = [
+            "/api/v1/",
+            "/apis/apps/v1/",
+            "/apis/batch/v1/",
+            "/apis/networking.k8s.io/v1/",
+            "/apis/discovery.k8s.io/v1/",
+        ];
         if builtin.iter().any(|prefix| asked.path.starts_with(prefix)) {
             return ok(json!({"kind": "XList", "apiVersion": "v1", "metadata": {}, "items": null}));
         }
@@ -143,7 +147,8 @@ fn whole(path: &str) -> (String, Option<String>) {
 
 /// A page: `continue` is the number of objects already given.
 fn list(objects: &[Value], query: &str) -> Reply {
-    let value = |key: &str| query.split('&').find_map(|p| p.strip_prefix(key)?.strip_prefix('=')?.parse::<usize>().ok());
+    let value =
+        |key: &str| query.split('&').find_map(|p| p.strip_prefix(key)?.strip_prefix('=')?.parse::<usize>().ok());
     let start = value("continue").unwrap_or(0).min(objects.len());
     let end = value("limit").map_or(objects.len(), |limit| (start + limit).min(objects.len()));
     let next = if end < objects.len() { end.to_string() } else { String::new() };
@@ -153,17 +158,17 @@ fn list(objects: &[Value], query: &str) -> Reply {
 }
 
 /// A running server; it stops with the process.
-pub struct Fake {
-    pub port: u16,
+pub(crate) struct Fake {
+    pub(crate) port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Fake {
-    pub fn start(cluster: Cluster) -> Self {
+    pub(crate) fn start(cluster: Cluster) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), cluster)
     }
 
-    pub fn on(listener: TcpListener, cluster: Cluster) -> Self {
+    pub(crate) fn on(listener: TcpListener, cluster: Cluster) -> Self {
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::new(Mutex::new(cluster));
@@ -181,17 +186,17 @@ impl Fake {
         Self { port, asked }
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
     /// How often this path was asked for, whatever the query.
-    pub fn times(&self, path: &str) -> usize {
+    pub(crate) fn times(&self, path: &str) -> usize {
         self.asked().iter().filter(|a| a.path == path).count()
     }
 }
 
-pub fn serve(reader: impl Read, mut writer: impl Write, cluster: &Mutex<Cluster>, log: &Mutex<Vec<Asked>>) {
+pub(crate) fn serve(reader: impl Read, mut writer: impl Write, cluster: &Mutex<Cluster>, log: &Mutex<Vec<Asked>>) {
     let mut reader = BufReader::new(reader);
     while let Some(asked) = next_request(&mut reader) {
         let nth = {
@@ -236,7 +241,10 @@ fn send(stream: &mut impl Write, reply: Reply) -> bool {
     match reply {
         Reply::Full(status, headers, body) => {
             let headers: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
-            let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
+                body.len()
+            );
             stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_ok()
         }
         Reply::CutOff(body) => {
@@ -260,40 +268,40 @@ fn send(stream: &mut impl Write, reply: Reply) -> bool {
 }
 
 /// A kubeconfig in a directory of its own.
-pub struct Home {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Home {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// No token of a test kubeconfig may occur in an error.
-pub const TOKEN: &str = "s3cr3t-t0ken";
+pub(crate) const TOKEN: &str = "s3cr3t-t0ken";
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
     /// Writes the kubeconfig and gives access to it.
-    pub fn access(&self, text: &str) -> Access {
+    pub(crate) fn access(&self, text: &str) -> Access {
         access(Some(self.file("config", text)))
     }
 
-    pub fn to(&self, server: &str) -> Access {
+    pub(crate) fn to(&self, server: &str) -> Access {
         self.access(&kubeconfig(server, "token: s3cr3t-t0ken"))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 }
 
 /// Access with nothing from this process's environment, and short waits.
-pub fn access(kubeconfig: Option<PathBuf>) -> Access {
+pub(crate) fn access(kubeconfig: Option<PathBuf>) -> Access {
     Access {
         kubeconfig,
         context: None,
@@ -309,7 +317,7 @@ pub fn access(kubeconfig: Option<PathBuf>) -> Access {
 }
 
 /// One context `main`, in namespace `shop`.
-pub fn kubeconfig(server: &str, user: &str) -> String {
+pub(crate) fn kubeconfig(server: &str, user: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: main\n\
          contexts:\n- name: main\n  context: {{cluster: c, user: u, namespace: shop}}\n\
@@ -318,7 +326,7 @@ pub fn kubeconfig(server: &str, user: &str) -> String {
     )
 }
 
-pub fn pod(namespace: &str, name: &str) -> Value {
+pub(crate) fn pod(namespace: &str, name: &str) -> Value {
     json!({
         "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}, "managedFields": [{"manager": "x"}]},
         "spec": {"containers": [{"name": "c", "image": "i", "env": [{"name": "PASSWORD", "value": "hunter2"}]}]},
@@ -326,13 +334,12 @@ pub fn pod(namespace: &str, name: &str) -> Value {
     })
 }
 
-pub fn connection(fake: &Fake) -> (Home, watertight_cluster::Client) {
+pub(crate) fn connection(fake: &Fake) -> (Home, watertight_cluster::Client) {
     let home = Home::new();
     let client = watertight_cluster::connect(&home.to(&format!("http://127.0.0.1:{}", fake.port))).unwrap();
     (home, client)
 }
 
-pub fn closed_port() -> u16 {
+pub(crate) fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
-

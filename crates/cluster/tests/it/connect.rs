@@ -1,8 +1,6 @@
 //! From a kubeconfig to a server that accepts us: every way in which that fails has its own error.
 
-mod fake;
-
-use fake::{Cluster, Fake, Home, Reply, TOKEN, access, closed_port, kubeconfig, status};
+use crate::fake::{self, Cluster, Fake, Home, Reply, TOKEN, access, closed_port, kubeconfig, status};
 use std::time::{Duration, Instant};
 use watertight_cluster::{Access, AccessError, connect};
 
@@ -47,7 +45,10 @@ fn kubeconfig_files_merge_whichever_holds_what() {
         access
     };
     let client = connect(&list(&[&current, &rest])).unwrap();
-    assert_eq!((client.place().context.as_str(), &client.place().files), ("main", &vec![current.clone(), rest.clone()]));
+    assert_eq!(
+        (client.place().context.as_str(), &client.place().files),
+        ("main", &vec![current.clone(), rest.clone()])
+    );
     assert!(connect(&list(&[&rest, &missing, &other, &current])).is_ok());
 
     let mut second = list(&[&current, &rest, &other]);
@@ -131,7 +132,7 @@ fn contexts_that_do_not_exist() {
 fn cluster_entries_that_do_not_work() {
     let home = Home::new();
     for (server, part) in [
-        ("''", "not an http"),
+        ("''", "not a URL"),
         ("ftp://x", "not an http"),
         ("'http://a b'", "not a URL"),
         ("https://127.0.0.1:1\n    certificate-authority: gone.pem", "gone.pem"),
@@ -171,7 +172,9 @@ fn a_token_file_is_read_beside_the_kubeconfig() {
 
 fn plugin(script: &str) -> String {
     let args = serde_json::json!(["-c", script]);
-    format!("exec: {{apiVersion: client.authentication.k8s.io/v1, command: /bin/sh, interactiveMode: Never, args: {args}}}")
+    format!(
+        "exec: {{apiVersion: client.authentication.k8s.io/v1, command: /bin/sh, interactiveMode: Never, args: {args}}}"
+    )
 }
 
 #[test]

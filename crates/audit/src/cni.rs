@@ -1,0 +1,448 @@
+//! Which network plugins run in a cluster, and whether they enforce NetworkPolicy.
+//!
+//! Input: a [`World`]. Output: one [`CniFinding`] per plugin that left a trace, each with its evidence. Decides nothing
+//! about policies: rule WT0088 and `doctor` do. The knowledge is the table [`PLUGINS`], each row with its source; what a
+//! manifest cannot show (a switch in a ConfigMap or an argument) is said as [`Enforces::OnlyWith`], never guessed.
+
+use watertight_model::label::Str;
+use watertight_model::{Node, Origin, Workload, WorkloadKind, World};
+
+/// Whether a plugin enforces `networking.k8s.io/v1` NetworkPolicy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforces {
+    /// It does, as installed.
+    Yes,
+    /// It does not: policies have no effect through it.
+    No,
+    /// Only if this, which the objects do not show, is the case.
+    OnlyWith(&'static str),
+    /// Not known.
+    Unknown,
+}
+
+/// A network plugin that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CniFinding {
+    /// Its name, as its project writes it.
+    pub name: &'static str,
+    /// Whether it enforces NetworkPolicy.
+    pub enforces: Enforces,
+    /// What it was recognised by, in words, with the object's place.
+    pub evidence: Vec<(String, Option<Origin>)>,
+    /// Where the table's claim comes from, and when it was looked up.
+    pub source_note: &'static str,
+}
+
+/// A trace that a plugin leaves.
+#[derive(Clone, Copy)]
+enum Sign {
+    /// A DaemonSet of this name.
+    DaemonSet(&'static str),
+    /// A DaemonSet of this name in this namespace (where the name alone says too little).
+    DaemonSetIn(&'static str, &'static str),
+    /// A container of a DaemonSet (or of a pod whose owner was not read) runs this image: the end of the repository's
+    /// path, cut at `/` or `-`.
+    Image(&'static str),
+    /// One DaemonSet runs both images.
+    Images(&'static str, &'static str),
+    /// A node annotation that begins so.
+    NodeAnnotation(&'static str),
+    /// A node label with this value.
+    NodeLabel(&'static str, &'static str),
+}
+
+/// How to tell whether the plugin, once found, enforces.
+#[derive(Clone, Copy)]
+enum Rule {
+    Always(Enforces),
+    /// If the same DaemonSet also runs this image: the first; else the second.
+    Beside(&'static str, Enforces, Enforces),
+    /// By the date in the image's tag.
+    Kindnet,
+    /// By the server's arguments in the node annotations.
+    K3s,
+}
+
+struct Plugin {
+    name: &'static str,
+    /// Any one is enough.
+    signs: &'static [Sign],
+    rule: Rule,
+    /// Parts of this plugin whose own traces on nodes are not a finding of their own.
+    includes: &'static [&'static str],
+    /// API group of its own policies: a hint that it is or was installed, no more.
+    group: Option<&'static str>,
+    source: &'static str,
+}
+
+use Enforces::{No, OnlyWith, Yes};
+use Rule::{Always, Beside};
+use Sign::{DaemonSet, DaemonSetIn, Image, Images, NodeAnnotation, NodeLabel};
+
+/// Every plugin that is told apart. Order matters for DaemonSets: each counts for the first row that it fits.
+const PLUGINS: &[Plugin] = &[
+    Plugin {
+        name: "Canal",
+        signs: &[
+            DaemonSet("canal"),
+            DaemonSet("rke2-canal"),
+            Images("flannel", "calico/node"),
+            Images("flannel", "calico-node"),
+            Images("hardened-flannel", "hardened-calico"),
+        ],
+        rule: Always(Yes),
+        includes: &["Flannel", "Calico"],
+        group: None,
+        source: "https://docs.tigera.io/calico/latest/getting-started/kubernetes/flannel/install-for-flannel (Nov 2026)",
+    },
+    Plugin {
+        name: "Calico",
+        signs: &[
+            DaemonSet("calico-node"),
+            Image("calico/node"),
+            Image("calico-node"),
+            Image("hardened-calico"),
+            NodeAnnotation("projectcalico.org/IPv"),
+        ],
+        rule: Always(Yes),
+        includes: &[],
+        group: Some("crd.projectcalico.org"),
+        source: "https://docs.tigera.io/calico/latest/network-policy/get-started/kubernetes-policy/kubernetes-network-policy (Nov 2026)",
+    },
+    Plugin {
+        name: "GKE Dataplane V2",
+        signs: &[DaemonSet("anetd")],
+        rule: Always(Yes),
+        includes: &["Cilium", "GKE without network policy"],
+        group: None,
+        source: "https://cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2: NetworkPolicy is always on (Nov 2026)",
+    },
+    Plugin {
+        name: "Cilium",
+        signs: &[
+            DaemonSet("cilium"),
+            Image("cilium/cilium"),
+            Image("cilium-cilium"),
+            NodeAnnotation("network.cilium.io/"),
+            NodeAnnotation("io.cilium.network."),
+        ],
+        rule: Always(Yes),
+        includes: &[],
+        group: Some("cilium.io"),
+        source: "https://docs.cilium.io/en/stable/network/kubernetes/policy/ (Nov 2026); `policyEnforcementMode: never` turns it off",
+    },
+    Plugin {
+        name: "Antrea",
+        signs: &[
+            DaemonSet("antrea-agent"),
+            Image("antrea/antrea-agent-ubuntu"),
+            Image("antrea/antrea-ubuntu"),
+            Image("antrea/antrea-agent-ubi"),
+            NodeAnnotation("node.antrea.io/"),
+        ],
+        rule: Always(Yes),
+        includes: &[],
+        group: Some("crd.antrea.io"),
+        source: "https://antrea.io/docs/main/docs/design/architecture/ (Nov 2026)",
+    },
+    Plugin {
+        name: "OVN-Kubernetes",
+        signs: &[DaemonSet("ovnkube-node"), Image("ovn-kube"), NodeAnnotation("k8s.ovn.org/")],
+        rule: Always(Yes),
+        includes: &[],
+        group: None,
+        source: "https://ovn-kubernetes.io/features/network-security-controls/network-policy/ (Nov 2026)",
+    },
+    Plugin {
+        name: "Kube-OVN",
+        signs: &[DaemonSet("kube-ovn-cni"), Image("kubeovn/kube-ovn"), NodeAnnotation("ovn.kubernetes.io/")],
+        rule: Always(Yes),
+        includes: &[],
+        group: None,
+        source: "https://kubeovn.github.io/docs/stable/en/ (Nov 2026); the controller's `--enable-np=false` turns it off",
+    },
+    Plugin {
+        name: "OpenShift SDN",
+        signs: &[DaemonSetIn("openshift-sdn", "sdn")],
+        rule: Always(OnlyWith("its mode is NetworkPolicy, the default (not Subnet or Multitenant)")),
+        includes: &[],
+        group: None,
+        source: "https://docs.openshift.com/container-platform/4.14/networking/openshift_sdn/about-openshift-sdn.html (Nov 2026)",
+    },
+    Plugin {
+        name: "Weave Net",
+        signs: &[DaemonSet("weave-net"), Image("weave-kube")],
+        rule: Beside("weave-npc", Yes, No),
+        includes: &[],
+        group: None,
+        source: "https://github.com/weaveworks/weave, prog/weave-kube: the container `weave-npc` is the policy controller (Nov 2026)",
+    },
+    Plugin {
+        name: "kindnet",
+        signs: &[DaemonSet("kindnet"), Image("kindnetd")],
+        rule: Rule::Kindnet,
+        includes: &[],
+        group: None,
+        source: "https://github.com/kubernetes-sigs/kind/pull/3612, merged on 23 July 2024, released in kind v0.24.0 (Nov 2026)",
+    },
+    Plugin {
+        name: "kube-router",
+        signs: &[DaemonSet("kube-router"), Image("cloudnativelabs/kube-router")],
+        rule: Always(Yes),
+        includes: &[],
+        group: None,
+        source: "https://www.kube-router.io/docs/user-guide/: `--run-firewall` is on by default (Nov 2026)",
+    },
+    Plugin {
+        name: "AWS VPC CNI",
+        signs: &[DaemonSet("aws-node"), Image("amazon-k8s-cni")],
+        rule: Beside(
+            "aws-network-policy-agent",
+            OnlyWith(
+                "network policy is turned on in the add-on (`enableNetworkPolicy: \"true\"`; it is off by default)",
+            ),
+            No,
+        ),
+        includes: &[],
+        group: None,
+        source: "https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html (Nov 2026)",
+    },
+    Plugin {
+        name: "EKS Auto Mode",
+        signs: &[NodeLabel("eks.amazonaws.com/compute-type", "auto")],
+        rule: Always(OnlyWith(
+            "the ConfigMap `kube-system/amazon-vpc-cni` says `enable-network-policy-controller: \"true\"`",
+        )),
+        includes: &[],
+        group: None,
+        source: "https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html (Nov 2026)",
+    },
+    Plugin {
+        name: "Azure Network Policy Manager",
+        signs: &[DaemonSet("azure-npm"), Image("azure-npm")],
+        rule: Always(Yes),
+        includes: &["Azure CNI"],
+        group: None,
+        source: "https://learn.microsoft.com/azure/aks/use-network-policies (Nov 2026)",
+    },
+    Plugin {
+        name: "Azure CNI",
+        signs: &[DaemonSet("azure-cns"), Image("azure-cns")],
+        rule: Always(No),
+        includes: &[],
+        group: None,
+        source: "https://learn.microsoft.com/azure/aks/use-network-policies: a policy engine is chosen separately (Nov 2026)",
+    },
+    Plugin {
+        name: "GKE without network policy",
+        signs: &[DaemonSetIn("kube-system", "netd")],
+        rule: Always(No),
+        includes: &[],
+        group: None,
+        source: "https://cloud.google.com/kubernetes-engine/docs/how-to/network-policy: off by default without Dataplane V2 (Nov 2026)",
+    },
+    Plugin {
+        name: "kube-network-policies",
+        signs: &[DaemonSet("kube-network-policies"), Image("networking/kube-network-policies")],
+        rule: Always(Yes),
+        includes: &[],
+        group: None,
+        source: "https://github.com/kubernetes-sigs/kube-network-policies (Nov 2026)",
+    },
+    Plugin {
+        name: "k3s",
+        signs: &[NodeAnnotation("k3s.io/hostname")],
+        rule: Rule::K3s,
+        includes: &["Flannel"],
+        group: None,
+        source: "https://docs.k3s.io/networking/networking-services#network-policy-controller (Nov 2026)",
+    },
+    Plugin {
+        name: "Flannel",
+        signs: &[
+            DaemonSet("kube-flannel-ds"),
+            DaemonSet("kube-flannel"),
+            Image("flannel"),
+            NodeAnnotation("flannel.alpha.coreos.com/"),
+        ],
+        rule: Beside("kube-network-policies", Yes, No),
+        includes: &[],
+        group: None,
+        source: "https://github.com/flannel-io/flannel#networking-details: Flannel is about networking, not policy; \
+                 its chart can run kube-network-policies beside it (Nov 2026)",
+    },
+];
+
+/// The plugins that left a trace, those that enforce first, else in the table's order. Empty: none is known, which says
+/// nothing about enforcement.
+pub fn detect(world: &World) -> Vec<CniFinding> {
+    let carriers = carriers(world);
+    let rows: Vec<Row<'_>> = PLUGINS.iter().enumerate().map(|(i, plugin)| row(world, &carriers, i, plugin)).collect();
+    let mut findings = Vec::new();
+    for row in &rows {
+        let found = !row.workloads.is_empty() || !row.on_nodes.is_empty();
+        if row.workloads.is_empty() && part_of_another(row.plugin, &rows) {
+            continue;
+        }
+        let hints = policies(world, row.plugin);
+        if !found && hints.is_empty() {
+            continue;
+        }
+        let enforces = if found { judge(world, row) } else { Enforces::Unknown };
+        let of_workloads = row.workloads.iter().map(|w| (carrier_words(world, w), Some(w.origin)));
+        let evidence = of_workloads.chain(row.on_nodes.iter().cloned()).chain(hints).collect();
+        findings.push(CniFinding { name: row.plugin.name, enforces, evidence, source_note: row.plugin.source });
+    }
+    findings.sort_by_key(|finding| rank(finding.enforces));
+    findings
+}
+
+/// What the plugins together do: policies have an effect if any of them enforces.
+pub fn enforcement(findings: &[CniFinding]) -> Enforces {
+    findings.iter().map(|finding| finding.enforces).min_by_key(|e| rank(*e)).unwrap_or(Enforces::Unknown)
+}
+
+fn rank(enforces: Enforces) -> u8 {
+    match enforces {
+        Enforces::Yes => 0,
+        Enforces::OnlyWith(_) => 1,
+        // Something is there and not understood: that it enforces cannot be ruled out.
+        Enforces::Unknown => 2,
+        Enforces::No => 3,
+    }
+}
+
+/// What was found of one plugin.
+struct Row<'a> {
+    plugin: &'static Plugin,
+    workloads: Vec<&'a Workload>,
+    on_nodes: Vec<(String, Option<Origin>)>,
+}
+
+/// DaemonSets, and pods whose owner was not read, each with the first row that it fits.
+fn carriers(world: &World) -> Vec<(usize, &Workload)> {
+    let may_carry = |w: &&Workload| matches!(w.kind, WorkloadKind::DaemonSet | WorkloadKind::Pod);
+    let first = |w| PLUGINS.iter().position(|p| p.signs.iter().any(|sign| shown_by_workload(world, *sign, w)));
+    world.workloads.iter().filter(may_carry).filter_map(|w| Some((first(w)?, w))).collect()
+}
+
+fn row<'a>(world: &World, carriers: &[(usize, &'a Workload)], index: usize, plugin: &'static Plugin) -> Row<'a> {
+    let workloads = carriers.iter().filter(|(i, _)| *i == index).map(|(_, w)| *w).collect();
+    let on_nodes = plugin.signs.iter().filter_map(|sign| shown_by_nodes(world, *sign)).collect();
+    Row { plugin, workloads, on_nodes }
+}
+
+/// True if a plugin that was found includes this one: what it left on nodes is explained.
+fn part_of_another(plugin: &Plugin, rows: &[Row<'_>]) -> bool {
+    rows.iter().any(|row| {
+        row.plugin.includes.contains(&plugin.name) && (!row.workloads.is_empty() || !row.on_nodes.is_empty())
+    })
+}
+
+fn shown_by_workload(world: &World, sign: Sign, workload: &Workload) -> bool {
+    let named = |name: &str| workload.kind == WorkloadKind::DaemonSet && *workload.name == *name;
+    let runs = |image: &str| workload.images.iter().any(|i| is_image(i, image));
+    match sign {
+        Sign::DaemonSet(name) => named(name),
+        Sign::DaemonSetIn(namespace, name) => {
+            named(name) && *world.namespaces[workload.namespace.index()].name == *namespace
+        }
+        Sign::Image(image) => runs(image),
+        Sign::Images(one, other) => runs(one) && runs(other),
+        Sign::NodeAnnotation(_) | Sign::NodeLabel(..) => false,
+    }
+}
+
+fn shown_by_nodes(world: &World, sign: Sign) -> Option<(String, Option<Origin>)> {
+    let shown = |node: &Node| match sign {
+        Sign::NodeAnnotation(prefix) => node.annotations.iter().any(|(key, _)| key.starts_with(prefix)),
+        Sign::NodeLabel(key, value) => node.labels.get(key).is_some_and(|v| **v == *value),
+        Sign::DaemonSet(_) | Sign::DaemonSetIn(..) | Sign::Image(_) | Sign::Images(..) => false,
+    };
+    let what = match sign {
+        Sign::NodeAnnotation(prefix) => format!("annotation `{prefix}...`"),
+        Sign::NodeLabel(key, value) => format!("label `{key}={value}`"),
+        Sign::DaemonSet(_) | Sign::DaemonSetIn(..) | Sign::Image(_) | Sign::Images(..) => return None,
+    };
+    let first = world.nodes.iter().find(|node| shown(node))?;
+    let count = world.nodes.iter().filter(|node| shown(node)).count();
+    Some((format!("{what} on {count} of {} nodes", world.nodes.len()), Some(first.origin)))
+}
+
+/// `registry/path/image:tag@digest` without tag and digest.
+fn repository(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    match image.rsplit_once(':') {
+        // A colon before the last slash belongs to the registry's port.
+        Some((before, tag)) if !tag.contains('/') => before,
+        _ => image,
+    }
+}
+
+fn is_image(image: &str, wanted: &str) -> bool {
+    let rest = repository(image).strip_suffix(wanted);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', '-']))
+}
+
+fn judge(world: &World, row: &Row<'_>) -> Enforces {
+    match row.plugin.rule {
+        Rule::Always(enforces) => enforces,
+        // Traces on nodes alone show neither what runs beside it nor, if DaemonSets could not be read, that nothing does.
+        Rule::Beside(..)
+            if row.workloads.is_empty() && world.unread.iter().any(|u| u.what.starts_with("daemonsets")) =>
+        {
+            Enforces::Unknown
+        }
+        Rule::Beside(image, with, without) => {
+            let beside = |w: &&Workload| w.images.iter().any(|i| is_image(i, image));
+            if row.workloads.iter().any(|w| beside(&w)) { with } else { without }
+        }
+        Rule::Kindnet => {
+            row.workloads.iter().map(|w| kindnet(&w.images)).max_by_key(|e| rank(*e)).unwrap_or(Enforces::Unknown)
+        }
+        Rule::K3s => k3s(&world.nodes),
+    }
+}
+
+/// kind's own images carry their date, `v20240813-c6f155d6`. The change was merged on 23 July 2024; the first release
+/// with it carries 13 August.
+fn kindnet(images: &[Str]) -> Enforces {
+    let date = images.iter().filter(|i| is_image(i, "kindnetd")).find_map(|image| {
+        let tag = image.split('@').next()?.rsplit_once(':')?.1;
+        tag.strip_prefix('v')?.split('-').next()?.parse::<u32>().ok().filter(|date| *date > 20_000_000)
+    });
+    match date {
+        Some(date) if date >= 20_240_813 => Enforces::Yes,
+        Some(date) if date < 20_240_723 => Enforces::No,
+        _ => Enforces::OnlyWith("its version is that of kind v0.24.0 or later"),
+    }
+}
+
+/// k3s runs kube-router's policy controller unless its servers are told not to.
+fn k3s(nodes: &[Node]) -> Enforces {
+    let told = |node: &Node| {
+        let args = node.annotations.get("k3s.io/node-args");
+        args.is_some_and(|args| {
+            args.contains("--disable-network-policy") && !args.contains("--disable-network-policy=false")
+        })
+    };
+    if nodes.iter().any(told) { Enforces::No } else { Enforces::Yes }
+}
+
+fn carrier_words(world: &World, workload: &Workload) -> String {
+    let namespace = &world.namespaces[workload.namespace.index()].name;
+    let images = workload.images.iter().map(|i| format!("`{i}`")).collect::<Vec<_>>().join(", ");
+    let running = if images.is_empty() { String::new() } else { format!(" running {images}") };
+    format!("{} `{namespace}/{}`{running}", workload.kind, workload.name)
+}
+
+/// Policies of the plugin's own kind.
+fn policies(world: &World, plugin: &Plugin) -> Vec<(String, Option<Origin>)> {
+    let mut of_group = world.foreign_policies.iter().filter(|p| plugin.group.is_some_and(|group| *p.group == *group));
+    let Some(first) = of_group.next() else { return Vec::new() };
+    let words = format!("{} policies of group `{}`", of_group.count() + 1, first.group);
+    vec![(words, Some(first.origin))]
+}
+
+#[cfg(test)]
+mod tests;
