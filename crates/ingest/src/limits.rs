@@ -19,7 +19,8 @@ pub struct Limits {
     /// Nodes (scalars, sequences, mappings; keys not counted) in the text of one document. Default 2,000,000, which
     /// is 224 MB of tree at worst.
     pub max_nodes: usize,
-    /// Nodes that aliases (`*name`) and merge keys (`<<`) copy within one document. Default 100,000.
+    /// Nodes that anchors (`&name`) and aliases (`*name`) copy within one document; 64 bytes of text count as one more.
+    /// Default 100,000, and whatever is set here, never more than 100 + 4 per byte of the document.
     pub max_alias_nodes: usize,
     /// Bytes of one scalar, after escapes. Default 1,572,864: what etcd takes in one request.
     pub max_scalar_bytes: usize,

@@ -12,12 +12,21 @@
 //!   A quoted `"<<"` is an ordinary key. In JSON `<<` is an ordinary key too.
 //! * Tags: `!!str` (and `!`) makes a scalar a string; `!!map`, `!!seq`, `!!int`, `!!bool`, `!!float`, `!!null` must agree
 //!   with the node they stand on; any other tag is an error.
-//! * A key must be a scalar.
+//! * A key must be a scalar. Directives (`%YAML`) are an error, as they are to kubectl.
+//! * A tab in the indentation is an error wherever it stands. So are U+0085, U+2028 and U+2029 in YAML: kubectl ends a line
+//!   at them, YAML 1.2 does not.
 //! * A document without a node (empty, or comments only) is no document.
 
 mod error;
+mod json;
+mod merge;
+mod place;
 mod read;
 mod scalar;
+#[cfg(test)]
+mod tests;
+mod yaml;
+mod yaml_error;
 
 pub use error::{ErrorKind, TreeError};
 pub use read::{Format, decode, documents, documents_par};
@@ -63,10 +72,10 @@ impl Span {
 /// One document of an input: what stands between two `---`, or a whole JSON text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document<'a> {
-    /// Position among the input's documents that hold a node, from 0.
-    pub index: usize,
     /// The outermost node; its span is the document's.
     pub root: Node<'a>,
+    /// Nodes in it, copies through aliases included.
+    pub nodes: usize,
 }
 
 /// A value and its place. An omitted value (`key:` and nothing) is [`Value::Null`] with an empty span just past the colon.

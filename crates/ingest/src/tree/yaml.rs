@@ -1,0 +1,537 @@
+//! YAML events to trees. The grammar is `granit-parser`'s; here are the budgets, the positions and what the grammar leaves
+//! to its user: duplicate keys, aliases, merge keys, tags.
+//!
+//! In: one [`Chunk`], that is mostly one document. Out: each of its documents or its errors, in order.
+
+use std::borrow::Cow;
+
+use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
+use rustc_hash::FxHashMap;
+
+use super::merge;
+use super::place::{Chunk, n32};
+use super::scalar::is_null;
+use super::yaml_error::{explain, raise};
+use super::{Document, Entry, ErrorKind, Key, Node, Scalar, Span, Style, TreeError, Value};
+use crate::limits::Limits;
+
+/// Gives `sink` every document of the chunk, or its errors; stops when `sink` returns false.
+pub(super) fn read<'a>(
+    chunk: Chunk<'a>,
+    limits: &Limits,
+    sink: &mut dyn FnMut(Result<Document<'a>, TreeError>) -> bool,
+) {
+    let mut options = granit_parser::options! {
+        disallow_directives: true,
+        emit_unresolved_aliases: true,
+        flow_nesting_limit: limits.max_depth,
+        block_nesting_limit: limits.max_depth,
+    };
+    options.set_emit_comments(false);
+    let mut parser = Parser::new_from_str_with_options(chunk.text, options);
+    let mut builder = Builder::new(chunk, limits);
+    let mut documents = 0;
+    loop {
+        let done = match parser.next_event() {
+            None => return,
+            Some(Ok((event, span))) => match builder.event(event, &span) {
+                Step::On => continue,
+                Step::Done => true,
+                Step::Abandon => false,
+            },
+            Some(Err(error)) => {
+                builder.errors.push(raise(&chunk, &error, limits));
+                false
+            }
+        };
+        let mut on = true;
+        if builder.errors.is_empty() {
+            if let Some(document) = builder.take_document() {
+                documents += 1;
+                on = if documents > limits.max_documents {
+                    let kind = ErrorKind::TooManyDocuments { limit: limits.max_documents };
+                    sink(Err(TreeError { kind, span: document.root.span }));
+                    false
+                } else {
+                    sink(Ok(document))
+                };
+            }
+        } else {
+            for error in explain(&chunk, std::mem::take(&mut builder.errors)) {
+                on = on && sink(Err(error));
+            }
+        }
+        if !on {
+            return;
+        }
+        // After an error a document can only start behind a marker, and `---` starts a chunk of its own.
+        if !done && !(chunk.text.contains("\n...") && parser.proceed_next_document().unwrap_or(false)) {
+            return;
+        }
+    }
+}
+
+enum Step {
+    /// More to come.
+    On,
+    /// The document is over.
+    Done,
+    /// A budget is spent: nothing more of this document is worth reading.
+    Abandon,
+}
+
+/// The end of something: offset just past it, line and column just past it.
+#[derive(Clone, Copy, Default)]
+struct End {
+    byte: u32,
+    line: u32,
+    column: u32,
+}
+
+struct Frame<'a> {
+    start: Span,
+    map: bool,
+    flow: bool,
+    anchor: usize,
+    /// Where this collection's items begin on the shared stack.
+    base: usize,
+    /// The key that waits for its value.
+    key: Option<Key<'a>>,
+}
+
+struct Anchored<'a> {
+    node: Node<'a>,
+    cost: usize,
+    height: usize,
+}
+
+struct Builder<'a, 'l> {
+    chunk: Chunk<'a>,
+    limits: &'l Limits,
+    alias_limit: usize,
+    /// Whether the text can hold an alias at all: if not, anchored nodes need no copy.
+    aliases: bool,
+    tabs: bool,
+    errors: Vec<TreeError>,
+    frames: Vec<Frame<'a>>,
+    /// Items of all open sequences, entries of all open mappings: so that a closed collection is allocated in its exact size.
+    items: Vec<Node<'a>>,
+    entries: Vec<Entry<'a>>,
+    anchors: FxHashMap<usize, Anchored<'a>>,
+    root: Option<Node<'a>>,
+    root_omitted: bool,
+    nodes: usize,
+    copied: usize,
+    /// The end of the last visible token.
+    last: End,
+}
+
+impl<'a, 'l> Builder<'a, 'l> {
+    fn new(chunk: Chunk<'a>, limits: &'l Limits) -> Self {
+        Self {
+            chunk,
+            limits,
+            // Copies are bounded by the text that asks for them, else a file of many small documents is a bomb.
+            alias_limit: limits.max_alias_nodes.min(chunk.text.len().saturating_mul(4).saturating_add(100)),
+            aliases: chunk.text.contains('*'),
+            tabs: chunk.text.contains('\t'),
+            errors: Vec::new(),
+            frames: Vec::new(),
+            items: Vec::new(),
+            entries: Vec::new(),
+            anchors: FxHashMap::default(),
+            root: None,
+            root_omitted: false,
+            nodes: 0,
+            copied: 0,
+            last: End::default(),
+        }
+    }
+
+    fn reset(&mut self) {
+        self.frames.clear();
+        self.items.clear();
+        self.entries.clear();
+        self.anchors.clear();
+        self.root = None;
+        self.root_omitted = false;
+        self.nodes = 0;
+        self.copied = 0;
+    }
+
+    fn take_document(&mut self) -> Option<Document<'a>> {
+        let root = self.root.take()?;
+        if self.root_omitted { None } else { Some(Document { root, nodes: self.nodes + self.copied }) }
+    }
+
+    fn event(&mut self, event: Event<'a>, span: &granit_parser::Span) -> Step {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), span),
+            Event::MappingStart(style, anchor, tag) => self.open(true, style, anchor, tag.as_deref(), span),
+            Event::SequenceStart(style, anchor, tag) => self.open(false, style, anchor, tag.as_deref(), span),
+            Event::MappingEnd | Event::SequenceEnd => self.close(span),
+            Event::Alias(id) => self.alias(id, span),
+            Event::UnresolvedAlias(name) => {
+                let at = self.span(span);
+                self.fault(ErrorKind::UnknownAlias { name: name.into_owned() }, at);
+                self.see(&at);
+                self.complete(self.stand_in(at), 0)
+            }
+            Event::DocumentStart(..) => {
+                self.reset();
+                Step::On
+            }
+            Event::DocumentEnd => Step::Done,
+            _ => Step::On,
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'a, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&granit_parser::Tag>,
+        at: &granit_parser::Span,
+    ) -> Step {
+        let mut span = self.span(at);
+        let omitted = style == ScalarStyle::Plain && span.start == span.end;
+        // The parser's text for an omitted node is `~`.
+        let text = if omitted { Cow::Borrowed("") } else { text };
+        let mut style = match style {
+            ScalarStyle::Plain => Style::Plain,
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+        };
+        if omitted {
+            self.behind_colon(&mut span);
+        } else if style == Style::Block {
+            self.trim(&mut span);
+        }
+        if text.len() > self.limits.max_scalar_bytes {
+            self.fault(ErrorKind::ScalarTooLong { limit: self.limits.max_scalar_bytes }, span);
+        }
+        if let Some(tag) = tag {
+            style = self.scalar_tag(tag, &text, style, at);
+        }
+        let wants_key = self.frames.last().is_some_and(|f| f.map && f.key.is_none());
+        if wants_key && omitted && tag.is_none() && anchor == 0 {
+            self.fault(ErrorKind::MissingKey, span);
+        }
+        if !omitted {
+            self.see(&span);
+        } else if !wants_key {
+            // The colon or dash of an omitted value is visible.
+            self.see(&span);
+        }
+        let scalar = Scalar { text, style };
+        if wants_key && anchor == 0 {
+            if self.tabs && self.frames.last().is_some_and(|f| !f.flow) {
+                self.indentation(&span);
+            }
+            if let Some(frame) = self.frames.last_mut() {
+                frame.key = Some(Key { scalar, span });
+            }
+            return Step::On;
+        }
+        if self.frames.is_empty() {
+            self.root_omitted = omitted && tag.is_none();
+        }
+        let null = style == Style::Plain && is_null(&scalar.text);
+        let value = if null && !wants_key { Value::Null } else { Value::Scalar(scalar) };
+        self.complete(Node { value, span }, anchor)
+    }
+
+    fn open(
+        &mut self,
+        map: bool,
+        style: StructureStyle,
+        anchor: usize,
+        tag: Option<&granit_parser::Tag>,
+        at: &granit_parser::Span,
+    ) -> Step {
+        let mut span = self.span(at);
+        if style == StructureStyle::Block {
+            span.end = span.start;
+            if !map {
+                self.to_dash(&mut span);
+            }
+            if self.tabs {
+                self.indentation(&span);
+            }
+        }
+        if let Some(tag) = tag {
+            let fits = tag.core_suffix() == Some(if map { "map" } else { "seq" });
+            if !fits && tag.original() != "!" {
+                let found = if map { "a mapping" } else { "a sequence" };
+                self.tag_fault(tag, found, at);
+            }
+        }
+        if self.frames.len() >= self.limits.max_depth {
+            self.fault(ErrorKind::TooDeep { limit: self.limits.max_depth }, span);
+            return Step::Abandon;
+        }
+        let base = if map { self.entries.len() } else { self.items.len() };
+        let flow = style == StructureStyle::Flow;
+        self.frames.push(Frame { start: span, map, flow, anchor, base, key: None });
+        Step::On
+    }
+
+    fn close(&mut self, at: &granit_parser::Span) -> Step {
+        let end = self.span(at);
+        if end.end > end.start {
+            self.see(&end);
+        }
+        let Some(frame) = self.frames.pop() else { return Step::On };
+        let mut span = frame.start;
+        if self.last.byte > span.start {
+            (span.end, span.end_line, span.end_column) = (self.last.byte, self.last.line, self.last.column);
+        }
+        let value = if frame.map {
+            let entries: Vec<Entry<'a>> = self.entries.drain(frame.base..).collect();
+            Value::Map(merge::finish(entries, true, self.limits.max_errors, &mut self.errors))
+        } else {
+            Value::Seq(self.items.drain(frame.base..).collect())
+        };
+        self.complete(Node { value, span }, frame.anchor)
+    }
+
+    fn alias(&mut self, id: usize, at: &granit_parser::Span) -> Step {
+        let span = self.span(at);
+        self.see(&span);
+        let Some(anchored) = self.anchors.get(&id) else {
+            let name = self.text(at).trim_start_matches('*').to_owned();
+            self.fault(ErrorKind::AliasCycle { name }, span);
+            return self.complete(self.stand_in(span), 0);
+        };
+        self.copied += anchored.cost;
+        if self.copied > self.alias_limit {
+            self.fault(ErrorKind::TooManyAliasNodes { limit: self.alias_limit }, span);
+            return Step::Abandon;
+        }
+        if self.frames.len() + anchored.height > self.limits.max_depth {
+            self.fault(ErrorKind::TooDeep { limit: self.limits.max_depth }, span);
+            return Step::Abandon;
+        }
+        let node = anchored.node.clone();
+        self.complete(node, 0)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn complete(&mut self, node: Node<'a>, anchor: usize) -> Step {
+        self.nodes += 1;
+        if self.nodes > self.limits.max_nodes {
+            self.fault(ErrorKind::TooManyNodes { limit: self.limits.max_nodes }, node.span);
+            return Step::Abandon;
+        }
+        if anchor != 0 && self.aliases {
+            let (cost, height) = measure(&node);
+            self.copied += cost;
+            if self.copied > self.alias_limit {
+                self.fault(ErrorKind::TooManyAliasNodes { limit: self.alias_limit }, node.span);
+                return Step::Abandon;
+            }
+            self.anchors.insert(anchor, Anchored { node: node.clone(), cost, height });
+        }
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some(node);
+            return Step::On;
+        };
+        if !frame.map {
+            self.items.push(node);
+        } else if let Some(key) = frame.key.take() {
+            self.entries.push(Entry { key, value: node });
+        } else {
+            let (scalar, found) = match node.value {
+                Value::Scalar(scalar) => (scalar, None),
+                Value::Null => (Scalar { text: Cow::Borrowed("null"), style: Style::Plain }, None),
+                Value::Seq(_) => (Scalar { text: Cow::Borrowed(""), style: Style::Quoted }, Some("a sequence")),
+                Value::Map(_) => (Scalar { text: Cow::Borrowed(""), style: Style::Quoted }, Some("a mapping")),
+            };
+            frame.key = Some(Key { scalar, span: node.span });
+            if let Some(found) = found {
+                self.fault(ErrorKind::ComplexKey { found }, node.span);
+            }
+        }
+        Step::On
+    }
+
+    /// Takes the place of an alias that failed, so that reading goes on. A mapping where a value is due: `<<` accepts it.
+    fn stand_in(&self, span: Span) -> Node<'a> {
+        let value_due = self.frames.last().is_some_and(|f| f.key.is_some());
+        Node { value: if value_due { Value::Map(Vec::new()) } else { Value::Null }, span }
+    }
+
+    /// The style that a tag gives to a scalar.
+    fn scalar_tag(&mut self, tag: &granit_parser::Tag, text: &str, style: Style, at: &granit_parser::Span) -> Style {
+        use super::Resolved as R;
+        let resolved = Scalar { text: Cow::Borrowed(text), style }.resolve();
+        let fits = match tag.core_suffix() {
+            Some("str") => return Style::Quoted,
+            Some("null") => matches!(resolved, R::Null),
+            Some("bool") => matches!(resolved, R::Bool(_)),
+            Some("int") => matches!(resolved, R::Int(_)),
+            Some("float") => matches!(resolved, R::Int(_) | R::Float(_)),
+            _ if tag.original() == "!" => return Style::Quoted,
+            _ => false,
+        };
+        if !fits {
+            let found = match resolved {
+                R::Null => "null",
+                R::Bool(_) => "a boolean",
+                R::Int(_) => "an integer",
+                R::Float(_) => "a number",
+                R::Str => "a string",
+            };
+            self.tag_fault(tag, found, at);
+        }
+        style
+    }
+
+    fn tag_fault(&mut self, tag: &granit_parser::Tag, found: &'static str, at: &granit_parser::Span) {
+        let span = at.tag_span().map_or_else(|| self.span(at), |s| self.span(&s));
+        let written = tag.original();
+        let core = matches!(tag.core_suffix(), Some("str" | "null" | "bool" | "int" | "float" | "map" | "seq"));
+        let kind =
+            if core { ErrorKind::WrongTag { tag: written, found } } else { ErrorKind::UnsupportedTag { tag: written } };
+        self.fault(kind, span);
+    }
+
+    fn fault(&mut self, kind: ErrorKind, span: Span) {
+        // One more than the budget, so that the reader of the input knows that there are more.
+        if self.errors.len() <= self.limits.max_errors {
+            self.errors.push(TreeError { kind, span });
+        }
+    }
+
+    fn see(&mut self, span: &Span) {
+        self.last = End { byte: span.end, line: span.end_line, column: span.end_column };
+    }
+
+    fn span(&self, at: &granit_parser::Span) -> Span {
+        let byte = |mark: &granit_parser::Marker| self.chunk.byte + n32(mark.byte_offset().unwrap_or(0));
+        Span {
+            start: byte(&at.start),
+            end: byte(&at.end),
+            line: self.chunk.line - 1 + n32(at.start.line()),
+            column: n32(at.start.col()) + 1,
+            end_line: self.chunk.line - 1 + n32(at.end.line()),
+            end_column: n32(at.end.col()) + 1,
+        }
+    }
+
+    fn text(&self, at: &granit_parser::Span) -> &'a str {
+        at.slice(self.chunk.text).unwrap_or("")
+    }
+
+    fn local(&self, byte: u32) -> usize {
+        (byte - self.chunk.byte) as usize
+    }
+
+    /// Moves the empty span of an omitted value, which stands behind its key, behind the colon.
+    fn behind_colon(&self, span: &mut Span) {
+        let rest = &self.chunk.text.as_bytes()[self.local(span.start)..];
+        let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        if rest.get(blanks) == Some(&b':') {
+            let by = n32(blanks) + 1;
+            span.start += by;
+            span.column += by;
+            (span.end, span.end_line, span.end_column) = (span.start, span.line, span.column);
+        }
+    }
+
+    /// Moves the start of a block sequence to its first dash. The parser places a sequence that is not indented below its
+    /// key behind the dash.
+    fn to_dash(&self, span: &mut Span) {
+        let at = self.local(span.start);
+        let bytes = self.chunk.text.as_bytes();
+        if bytes.get(at) == Some(&b'-') {
+            return;
+        }
+        let Some(key) = self.frames.last().and_then(|f| f.key.as_ref()) else { return };
+        // The first line below the key that has a dash in the key's column.
+        let indent = (key.span.column - 1) as usize;
+        let mut line_start = self.local(key.span.end);
+        let mut line = key.span.end_line;
+        while let Some(feed) = self.chunk.text[line_start..].find('\n') {
+            line_start += feed + 1;
+            line += 1;
+            let dash = line_start + indent;
+            if line_start > at {
+                return;
+            }
+            if bytes.get(dash) == Some(&b'-') && bytes[line_start..dash].iter().all(|b| *b == b' ') {
+                let start = self.chunk.byte + n32(dash);
+                *span = Span {
+                    start,
+                    end: start,
+                    line,
+                    column: n32(indent) + 1,
+                    end_line: line,
+                    end_column: n32(indent) + 1,
+                };
+                return;
+            }
+        }
+    }
+
+    /// Takes the white space off the end of a span.
+    fn trim(&self, span: &mut Span) {
+        let (start, end) = (self.local(span.start), self.local(span.end));
+        let text = &self.chunk.text[start..end];
+        let kept = text.trim_end();
+        if kept.len() == text.len() || kept.is_empty() {
+            return;
+        }
+        let breaks = super::place::count_lines(&text[kept.len()..]);
+        let upto = &self.chunk.text[..start + kept.len()];
+        let line_start = upto.rfind(['\n', '\r']).map_or(0, |i| i + 1);
+        span.end = self.chunk.byte + n32(start + kept.len());
+        span.end_line -= n32(breaks);
+        span.end_column = n32(upto[line_start..].chars().count()) + 1;
+    }
+
+    /// Refuses a tab between the start of the line and a block key or dash: kubectl refuses all of them.
+    fn indentation(&mut self, key: &Span) {
+        let at = self.local(key.start);
+        let bytes = self.chunk.text.as_bytes();
+        let mut i = at;
+        while i > 0 && matches!(bytes[i - 1], b' ' | b'\t' | b'-' | b'?' | b':') {
+            i -= 1;
+        }
+        if let Some(tab) = bytes[i..at].iter().position(|b| *b == b'\t') {
+            // Only if nothing else precedes it on the line: `{a: 1,<tab>b: 2}` is fine.
+            if i == 0 || matches!(bytes[i - 1], b'\n' | b'\r') {
+                // Everything from the tab to the key is ASCII.
+                let by = n32(at - i - tab);
+                let (start, column) = (key.start - by, key.column - by);
+                let span =
+                    Span { start, end: start + 1, line: key.line, column, end_line: key.line, end_column: column + 1 };
+                if !self.errors.iter().any(|e| e.span == span) {
+                    self.fault(ErrorKind::Tab, span);
+                }
+            }
+        }
+    }
+}
+
+/// What a copy of a node costs (1 per node and 1 per 64 bytes of text), and how many collections it has inside one another.
+fn measure(node: &Node<'_>) -> (usize, usize) {
+    let add = |(cost, height): (usize, usize), (c, h): (usize, usize)| (cost + c, height.max(h));
+    match &node.value {
+        Value::Null => (1, 0),
+        Value::Scalar(scalar) => (1 + scalar.text.len() / 64, 0),
+        Value::Seq(items) => {
+            let (cost, height) = items.iter().map(measure).fold((1, 0), add);
+            (cost, height + 1)
+        }
+        Value::Map(entries) => {
+            let one = |e: &Entry<'_>| {
+                let (cost, height) = measure(&e.value);
+                (cost + e.key.scalar.text.len() / 64, height)
+            };
+            let (cost, height) = entries.iter().map(one).fold((1, 0), add);
+            (cost, height + 1)
+        }
+    }
+}
