@@ -1,13 +1,17 @@
 //! Builders, random worlds and judges, for the tests of every other crate. Never part of the binary.
 //!
 //! [`build`] and [`rules`] make a world in a few lines; [`random`] draws worlds and flows from a seed; [`compare`] holds a
-//! candidate against the oracle on random worlds and [`mod@shrink`]s what they disagree on, [`mod@describe`] prints it.
+//! candidate against the oracle on random worlds and [`mod@shrink`]s what they disagree on, [`mod@describe`] prints it;
+//! [`metamorphic`] holds a candidate against itself; [`small`] enumerates all small policies.
 
 pub mod build;
 pub mod compare;
 pub mod describe;
+pub mod metamorphic;
 pub mod random;
 pub mod rules;
 pub mod shrink;
+pub mod small;
+pub mod synthetic;
 
 pub use build::WorldBuilder;

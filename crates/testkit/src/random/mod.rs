@@ -18,7 +18,7 @@ mod tests;
 pub use flows::flow;
 pub use rng::Rng;
 
-use watertight_model::World;
+use watertight_model::{Rule, World};
 
 /// How much a world holds at most. At least one namespace and one pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,12 +80,12 @@ impl Mood {
         let clean = rng.chance(33);
         let mut sometimes = |percent: usize| rng.chance(percent) && !clean;
         Self {
-            undeclared: sometimes(30),
+            undeclared: sometimes(35),
             no_address: sometimes(30),
             host_network: sometimes(40),
             no_node: sometimes(30),
-            mapped: sometimes(20),
-            unknown: sometimes(25),
+            mapped: sometimes(30),
+            unknown: sometimes(30),
             domain_names: sometimes(40),
             foreign: sometimes(12),
             other_protocols: sometimes(50),
@@ -94,6 +94,11 @@ impl Mood {
             cluster: rng.chance(70),
         }
     }
+}
+
+/// A NetworkPolicy rule, as worlds of this mood hold them.
+pub fn allow_rule(rng: &mut Rng, size: &Size, mood: &Mood) -> Rule {
+    policies::rule(rng, mood, size)
 }
 
 /// A valid world: namespaces, nodes, pods and policies of every shape. `rng` then draws the flows.

@@ -55,7 +55,8 @@ fn presence(rng: &mut Rng) -> Presence {
     *rng.pick(&[Presence::Absent, Presence::Empty])
 }
 
-fn rule(rng: &mut Rng, mood: &Mood, size: &Size) -> Rule {
+/// A rule of a NetworkPolicy.
+pub(crate) fn rule(rng: &mut Rng, mood: &Mood, size: &Size) -> Rule {
     let peers = if rng.chance(15) {
         Peers::Any(presence(rng))
     } else {
@@ -156,7 +157,7 @@ fn cluster_rule(rng: &mut Rng, mood: &Mood, size: &Size, tier: Tier, direction: 
 fn cluster_peer(rng: &mut Rng, mood: &Mood, direction: Direction, names: bool) -> ClusterPeer {
     let origin = Origin::default();
     match rng.below(20) {
-        0 if mood.unknown => ClusterPeer::Unknown { origin },
+        0 if mood.unknown && rng.chance(70) => ClusterPeer::Unknown { origin },
         1..=3 if direction == Direction::Egress => {
             ClusterPeer::Nodes { nodes: draw_selector(rng, mood, Of::Nodes), origin }
         }
