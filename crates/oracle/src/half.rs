@@ -23,11 +23,11 @@ impl<'w> Question<'w> {
         self.direction == Direction::Egress
     }
 
-    /// The pod that receives the traffic, on which port names are looked up (rows 54, 55).
+    /// The pod that receives the traffic, on which port names are looked up (rows 54, 55); not a finished one (107).
     pub(crate) fn receiver(&self) -> Option<&'w Pod> {
         match (self.direction, self.peer) {
             (Direction::Ingress, _) => Some(self.subject()),
-            (Direction::Egress, Endpoint::Pod(id)) => Some(&self.world.pods[id.index()]),
+            (Direction::Egress, Endpoint::Pod(id)) => Some(&self.world.pods[id.index()]).filter(|pod| !pod.finished),
             (Direction::Egress, Endpoint::Node(_) | Endpoint::External(_)) => None,
         }
     }
