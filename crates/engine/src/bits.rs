@@ -55,11 +55,6 @@ impl Bits {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
     }
 
-    /// First stored word and the words.
-    pub(crate) fn window(&self) -> (usize, &[u64]) {
-        (self.base, &self.words)
-    }
-
     /// The word at an absolute index.
     pub(crate) fn word(&self, index: usize) -> u64 {
         index.checked_sub(self.base).and_then(|w| self.words.get(w)).copied().unwrap_or(0)

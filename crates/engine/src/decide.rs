@@ -1,7 +1,7 @@
 //! One verdict: Admin tier, then NetworkPolicy, then Baseline tier, for each half of a flow.
 
 use crate::classes::{Classes, Selected};
-use crate::peers::{other_side, rule_matches, selectable_pod};
+use crate::peers::{other_side, rule_matches};
 use crate::selector::readable;
 use crate::tiers::{May, tier};
 use crate::tri::Tri;
@@ -63,9 +63,6 @@ fn half(world: &World, classes: &Classes, direction: Direction, flow: &Flow) -> 
     if flow.from == flow.to && !flow.via_service {
         return settled(Verdict::Allow, Reason::OwnAddress);
     }
-    if selectable_pod(world, subject).is_none() {
-        return settled(Verdict::Allow, Reason::NotSubject);
-    }
     let mut out = Outcomes::default();
     if direction == Direction::Ingress {
         match from_local_node(world, id, other_side(flow, direction)) {
@@ -92,9 +89,7 @@ fn half(world: &World, classes: &Classes, direction: Direction, flow: &Flow) -> 
 fn from_local_node(world: &World, id: PodId, source: Endpoint) -> Tri {
     let source_node = match source {
         Endpoint::Node(node) => Some(node),
-        Endpoint::Pod(other) if world.pods[other.index()].host_network && !world.pods[other.index()].finished => {
-            world.pods[other.index()].node
-        }
+        Endpoint::Pod(other) if world.pods[other.index()].host_network => world.pods[other.index()].node,
         Endpoint::Pod(_) | Endpoint::External(_) => return Tri::No,
     };
     match (source_node, world.pods[id.index()].node) {
@@ -202,7 +197,11 @@ fn baseline(world: &World, classes: &Classes, id: PodId, direction: Direction, f
 
 /// Policies that are not evaluated and could concern this pod (U11).
 fn foreign_policies(world: &World, id: PodId) -> Vec<DependsOn> {
-    let namespace = world.pods[id.index()].namespace;
+    let pod = &world.pods[id.index()];
+    if pod.finished {
+        return Vec::new();
+    }
+    let namespace = pod.namespace;
     let concerns = |ns: Option<_>| ns.is_none_or(|n| n == namespace);
     let all = world.foreign_policies.iter().enumerate();
     all.filter(|(_, p)| concerns(p.namespace)).filter_map(|(i, _)| u32::try_from(i).ok().map(DependsOn::ForeignPolicy)).collect()

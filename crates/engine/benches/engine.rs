@@ -1,0 +1,95 @@
+//! Prints the engine's table: reachability of whole clusters, explanations, blast radius. `cargo bench -p watertight-engine`.
+//!
+//! Times are medians of several runs in one process; memory is the peak of the process so far, so rows are run from small
+//! to large.
+
+use std::time::{Duration, Instant};
+use watertight_engine::blast::{BlastOptions, rank};
+use watertight_engine::connections::{Detail, connections};
+use watertight_engine::explain::explain;
+use watertight_engine::reach::Reach;
+use watertight_engine::{Engine, service};
+use watertight_model::{Endpoint, Flow, L4, PodId, Protocol, World};
+use watertight_testkit::synthetic::{self, Scale};
+
+fn main() {
+    println!("{:44} {:>9} {:>12} {:>12} {:>12} {:>9}", "connections, all ports", "classes", "prepare", "reach", "together", "peak MB");
+    let k = 1000;
+    let rows = [
+        ("10k pods, 1k policies", Scale { pods: 10 * k, replicas: 10, policies: k, namespaces: 100 }),
+        ("10k pods, 10k policies", Scale { pods: 10 * k, replicas: 10, policies: 10 * k, namespaces: 100 }),
+        ("100k pods (10 replicas), 10k policies", Scale { pods: 100 * k, replicas: 10, policies: 10 * k, namespaces: 1000 }),
+        ("10k pods, all distinct, 10k policies", Scale { pods: 10 * k, replicas: 1, policies: 10 * k, namespaces: 100 }),
+    ];
+    for (name, scale) in rows {
+        let world = synthetic::world(scale);
+        let (prepare, _) = median(5, || Engine::new(&world));
+        let engine = Engine::new(&world);
+        let (reach, result) = median(5, || Reach::of(&engine));
+        println!(
+            "{name:44} {:>9} {:>12} {:>12} {:>12} {:>9}",
+            engine.classes().len(),
+            show(prepare),
+            show(reach),
+            show(prepare + reach),
+            peak_mb()
+        );
+        std::hint::black_box(result.pair_count());
+    }
+    println!();
+    let world = synthetic::world(Scale { pods: 10 * k, replicas: 10, policies: k, namespaces: 100 });
+    let engine = Engine::new(&world);
+    let (list, entries) = median(5, || connections(&engine, Detail::Workloads));
+    println!("workload list, 10k pods, 1k policies: {} for {} entries", show(list), entries.len());
+    explain_table(&world);
+    let distinct = synthetic::world(Scale { pods: 10 * k, replicas: 1, policies: 10 * k, namespaces: 100 });
+    let engine = Engine::new(&distinct);
+    let (all, ranks) = median(3, || rank(&engine, BlastOptions::default()));
+    println!("blast radius of all {} classes (reach included): {}", ranks.len(), show(all));
+    let _ = service::by_address(&engine, std::net::IpAddr::from([10, 0, 0, 1]));
+}
+
+fn explain_table(world: &World) {
+    let engine = Engine::new(world);
+    let mut times: Vec<Duration> = Vec::new();
+    for i in 0..20_000usize {
+        let pod = |n: usize| Endpoint::Pod(PodId::at(n % world.pods.len()));
+        let flow = Flow { from: pod(i * 7919), to: pod(i * 104_729 + 13), l4: L4::Port(Protocol::Tcp, 8080), via_service: false };
+        let start = Instant::now();
+        std::hint::black_box(explain(&engine, &flow));
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    println!("explain, 10k pods, 1k policies: p50 {}, p99 {}", show(times[times.len() / 2]), show(times[times.len() * 99 / 100]));
+}
+
+fn median<T>(runs: usize, mut f: impl FnMut() -> T) -> (Duration, T) {
+    let mut last = f();
+    let mut times: Vec<Duration> = (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            let result = f();
+            let time = start.elapsed();
+            last = result;
+            time
+        })
+        .collect();
+    times.sort_unstable();
+    (times[runs / 2], last)
+}
+
+fn show(d: Duration) -> String {
+    let us = d.as_secs_f64() * 1e6;
+    match us {
+        us if us < 1000.0 => format!("{us:.1} us"),
+        us if us < 1e6 => format!("{:.1} ms", us / 1e3),
+        us => format!("{:.2} s", us / 1e6),
+    }
+}
+
+/// Peak resident memory of this process in MB, from the kernel's own count; 0 where it is not told.
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM"));
+    line.and_then(|l| l.split_whitespace().nth(1)).and_then(|kb| kb.parse::<u64>().ok()).map_or(0, |kb| kb / 1024)
+}
