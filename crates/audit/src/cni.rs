@@ -395,7 +395,7 @@ fn judge(world: &World, row: &Row<'_>) -> Enforces {
         }
         Rule::Beside(image, with, without) => {
             let beside = |w: &&Workload| w.images.iter().any(|i| is_image(i, image));
-            if row.workloads.iter().any(|w| beside(&w)) { with } else { without }
+            if row.workloads.iter().any(beside) { with } else { without }
         }
         Rule::Kindnet => {
             row.workloads.iter().map(|w| kindnet(&w.images)).max_by_key(|e| rank(*e)).unwrap_or(Enforces::Unknown)

@@ -22,9 +22,9 @@ use tokio::runtime::Runtime;
 
 /// Attempts per request: the first and three more.
 const ATTEMPTS: u32 = 4;
-/// An answer larger than this is refused; a page of 500 objects of the largest size that etcd takes is 750 MiB, real
-/// pages are a few.
-const MAX_ANSWER: usize = 768 << 20;
+/// An answer larger than this, unpacked, is refused. Pages of 500 objects have a few MiB; what may be large is a list
+/// that had to be asked for whole.
+const MAX_ANSWER: usize = 512 << 20;
 /// `User-Agent`.
 const AGENT: &str = concat!("watertight/", env!("CARGO_PKG_VERSION"));
 
@@ -242,7 +242,7 @@ fn configure(access: &Access, chosen: Chosen, runtime: &Runtime) -> Result<(Conf
     }
     let proxy = proxy::choose(&server, cluster.proxy_url.as_deref(), &access.environment).map_err(&bad_cluster)?;
     // Any value keeps `kube` from looking into the environment; the real choice is put in below.
-    cluster.proxy_url = Some("http://proxy.invalid".into());
+    let written_proxy = cluster.proxy_url.replace("http://proxy.invalid".into());
 
     let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
     let mut config = runtime.block_on(Config::from_custom_kubeconfig(config, &options)).map_err(|e| match &e {
@@ -252,6 +252,9 @@ fn configure(access: &Access, chosen: Chosen, runtime: &Runtime) -> Result<(Conf
         _ => bad_cluster(one_line(&e.to_string())),
     })?;
     config.proxy_url = proxy;
+    if let Some(shown) = config.auth_info.exec.as_mut().and_then(|exec| exec.cluster.as_mut()) {
+        shown.proxy_url = written_proxy;
+    }
     credentials(&mut config.auth_info, access.timeouts).map_err(|e| match e {
         Refusal::Ours(why) => bad_user(why),
         Refusal::Plugins(error) => error,

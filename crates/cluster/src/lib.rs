@@ -9,10 +9,12 @@
 
 mod access;
 mod client;
+mod doctor;
 mod error;
 mod fault;
 mod kinds;
 mod kubeconfig;
+mod list;
 mod plugin;
 mod proxy;
 mod read;
@@ -22,6 +24,7 @@ mod words;
 
 pub use access::{Access, Environment, Timeouts};
 pub use client::{Client, connect};
+pub use doctor::{Check, Group, Status, doctor};
 pub use error::{AccessError, Place, TlsFault};
-pub use read::{ReadOptions, read};
+pub use read::{ReadOptions, read, read_with_progress};
 pub use snapshot::{Snapshot, save};

@@ -7,6 +7,7 @@
 use crate::client::{Answer, Client};
 use crate::error::AccessError;
 use crate::kinds::{KINDS, Kind};
+use crate::list::{ListPage, parse};
 use crate::slim::slim;
 use crate::snapshot::{Snapshot, page};
 use crate::words::one_line;
@@ -19,6 +20,9 @@ use watertight_model::world::Unread;
 const PAGE: usize = 500;
 /// How often a list whose continue token has expired is begun again before it is asked for in one piece.
 const RESTARTS: u32 = 1;
+
+/// More pages than this are no list of a real cluster (two million objects), but a server that never ends.
+const MAX_PAGES: usize = 4_000;
 
 /// What to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +37,20 @@ pub struct ReadOptions {
 /// # Errors
 /// The server cannot be reached, refuses the credentials, stays overloaded, or answers nonsense.
 pub fn read(client: &Client, options: &ReadOptions) -> Result<Snapshot, AccessError> {
-    read_kinds(client, options, |_| true)
+    read_kinds(client, options, |_| true, &mut |_, _| {})
+}
+
+/// [`read()`], calling `progress` after each page with the kind's name (`networkpolicies.networking.k8s.io`) and the
+/// number of objects read so far, of all kinds.
+///
+/// # Errors
+/// As [`read()`].
+pub fn read_with_progress(
+    client: &Client,
+    options: &ReadOptions,
+    progress: &mut dyn FnMut(&str, usize),
+) -> Result<Snapshot, AccessError> {
+    read_kinds(client, options, |_| true, progress)
 }
 
 /// Reads the kinds that `wanted` picks.
@@ -41,6 +58,7 @@ pub(crate) fn read_kinds(
     client: &Client,
     options: &ReadOptions,
     wanted: impl Fn(&Kind) -> bool,
+    progress: &mut dyn FnMut(&str, usize),
 ) -> Result<Snapshot, AccessError> {
     let mut reader = Reader {
         client,
@@ -48,6 +66,8 @@ pub(crate) fn read_kinds(
         namespaces: options.namespaces.clone().unwrap_or_else(|| vec![client.namespace().to_owned()]),
         pages: Vec::new(),
         unread: Vec::new(),
+        objects: 0,
+        progress,
     };
     for kind in KINDS.iter().filter(|kind| wanted(kind)) {
         reader.kind(kind)?;
@@ -124,26 +144,15 @@ enum Listed {
     Refused(u16, String),
 }
 
-#[derive(Deserialize)]
-struct ListPage {
-    #[serde(default)]
-    metadata: ListMeta,
-    /// Go writes an empty list as `null`.
-    items: Option<Vec<Map<String, Value>>>,
-}
-
-#[derive(Default, Deserialize)]
-struct ListMeta {
-    #[serde(rename = "continue")]
-    next: Option<String>,
-}
-
 struct Reader<'a> {
     client: &'a Client,
     served: Served,
     namespaces: Vec<String>,
     pages: Vec<String>,
     unread: Vec<Unread>,
+    /// Counted for [`Self::progress`] only: pages of a list that was begun again count twice.
+    objects: usize,
+    progress: &'a mut dyn FnMut(&str, usize),
 }
 
 impl Reader<'_> {
@@ -222,7 +231,7 @@ impl Reader<'_> {
 
     /// Every page of a list. A continue token that has expired (410) begins it again; if it expires again and again, the
     /// list is asked for in one piece, which cannot expire.
-    fn list(&self, kind: &Kind, version: &str, namespace: Option<&str>) -> Result<Listed, AccessError> {
+    fn list(&mut self, kind: &Kind, version: &str, namespace: Option<&str>) -> Result<Listed, AccessError> {
         let path = kind.path(version, namespace.map(escaped).as_deref());
         for _ in 0..=RESTARTS {
             match self.pages(kind, version, &path, Some(PAGE))? {
@@ -233,10 +242,10 @@ impl Reader<'_> {
         self.pages(kind, version, &path, None)
     }
 
-    fn pages(&self, kind: &Kind, version: &str, path: &str, limit: Option<usize>) -> Result<Listed, AccessError> {
+    fn pages(&mut self, kind: &Kind, version: &str, path: &str, limit: Option<usize>) -> Result<Listed, AccessError> {
         let mut pages = Vec::new();
         let mut token: Option<String> = None;
-        loop {
+        for _ in 0..MAX_PAGES {
             let mut url = path.to_owned();
             if let Some(limit) = limit {
                 url.push_str(&format!("?limit={limit}"));
@@ -251,13 +260,13 @@ impl Reader<'_> {
                 404 => return Ok(Listed::Absent),
                 status => return Ok(Listed::Refused(status, refusal(status, &answer))),
             }
-            let list: ListPage =
-                serde_json::from_slice(&answer.body).map_err(|e| self.client.bad_answer(&url, broken(&e)))?;
-            let items = list.items.unwrap_or_default();
+            let ListPage { items, next } = parse(kind, &kind.api_version(version), &answer.body)
+                .map_err(|e| self.client.bad_answer(&url, broken(&e)))?;
+            self.objects += items.len();
+            (self.progress)(&kind.full_name(), self.objects);
             if !items.is_empty() {
-                pages.push(text(kind, version, items));
+                pages.push(page(items.iter().map(String::as_str)));
             }
-            let next = list.metadata.next.filter(|next| !next.is_empty());
             match next {
                 None => return Ok(Listed::Whole(pages)),
                 Some(_) if limit.is_none() => {
@@ -270,6 +279,7 @@ impl Reader<'_> {
                 Some(next) => token = Some(next),
             }
         }
+        Err(self.client.bad_answer(path, format!("more than {MAX_PAGES} pages")))
     }
 
     /// One object by name, as a page.
@@ -280,19 +290,13 @@ impl Reader<'_> {
             200 => {
                 let object: Map<String, Value> =
                     serde_json::from_slice(&answer.body).map_err(|e| self.client.bad_answer(&path, broken(&e)))?;
-                Ok(Listed::Whole(vec![text(kind, version, vec![object])]))
+                let line = slim(kind.shape, &kind.api_version(version), kind.kind, object).to_string();
+                Ok(Listed::Whole(vec![page(std::iter::once(line.as_str()))]))
             }
             404 => Ok(Listed::Absent),
             status => Ok(Listed::Refused(status, refusal(status, &answer))),
         }
     }
-}
-
-fn text(kind: &Kind, version: &str, items: Vec<Map<String, Value>>) -> String {
-    let api_version = kind.api_version(version);
-    let lines: Vec<String> =
-        items.into_iter().map(|item| slim(kind.shape, &api_version, kind.kind, item).to_string()).collect();
-    page(lines.iter().map(String::as_str))
 }
 
 /// What a `Status` object says, in words.

@@ -188,6 +188,22 @@ fn a_plugin_gives_a_token() {
 }
 
 #[test]
+fn a_plugin_that_wants_to_know_the_cluster_is_told() {
+    let fake = Fake::start(Cluster::new());
+    let home = Home::new();
+    let server = format!("http://127.0.0.1:{}", fake.port);
+    let told = home.path().join("told");
+    let script = format!(
+        r#"echo "$KUBERNETES_EXEC_INFO" > {}; echo '{{"kind":"ExecCredential","status":{{"token":"t"}}}}'"#,
+        told.display()
+    );
+    let user = plugin(&script).replace("interactiveMode", "provideClusterInfo: true, interactiveMode");
+    connect(&home.access(&kubeconfig(&server, &user))).unwrap();
+    let info: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(told).unwrap()).unwrap();
+    assert_eq!(info["spec"], serde_json::json!({"interactive": false, "cluster": {"server": server}}));
+}
+
+#[test]
 fn plugins_that_fail_hang_or_talk_nonsense() {
     let fake = Fake::start(Cluster::new());
     let home = Home::new();
@@ -295,4 +311,23 @@ fn a_proxy_is_asked_for_the_server() {
     assert_eq!(proxy.asked()[0].path, "api.example.invalid:6443");
     access.environment.no_proxy = Some("example.invalid".into());
     assert!(matches!(error(&access), AccessError::Dns { .. }));
+}
+
+#[test]
+fn in_a_pod_the_service_account_is_used_and_only_without_a_kubeconfig() {
+    // This test does not run in a pod: the account's files are missing, and that is what the error says.
+    let mut pod = access(None);
+    pod.environment.in_cluster = true;
+    let e = error(&pod);
+    assert!(
+        matches!(&e, AccessError::BadCredentials { context, files, .. } if context == "in-cluster" && files.is_empty()),
+        "{e:?}"
+    );
+    pod.context = Some("main".into());
+    assert!(matches!(error(&pod), AccessError::NoKubeconfig { .. }), "a context is a kubeconfig's");
+    let fake = Fake::start(Cluster::new());
+    let home = Home::new();
+    pod = home.access(&good(&fake));
+    pod.environment.in_cluster = true;
+    assert_eq!(connect(&pod).unwrap().place().context, "main");
 }

@@ -1,6 +1,13 @@
 //! The crate against a server of our own: no cluster is needed, and every misbehaviour can be had.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests, outside the test functions"
+)]
 
 mod connect;
+mod doctor;
 mod fake;
 mod read;
 mod tls;

@@ -3,7 +3,7 @@
 use crate::fake::{Cluster, Fake, Home, Reply, connection, ok, pod, status};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use watertight_cluster::{AccessError, ReadOptions, Snapshot, connect, read, save};
+use watertight_cluster::{AccessError, ReadOptions, Snapshot, connect, read, read_with_progress, save};
 
 fn everything(fake: &Fake) -> Result<Snapshot, AccessError> {
     let (_home, client) = connection(fake);
@@ -292,6 +292,36 @@ fn a_server_that_repeats_a_page_for_ever_is_stopped() {
     let fake = Fake::start(Cluster::new().reply("/api/v1/pods", usize::MAX, ok(page)));
     let e = everything(&fake).unwrap_err();
     assert!(matches!(&e, AccessError::BadAnswer { why, .. } if why.contains("same continue token")), "{e:?}");
+    // With a new token each time.
+    let fake = Fake::start(Cluster::new().rule(|asked, nth| {
+        let page = json!({"metadata": {"continue": nth.to_string()}, "items": []});
+        (asked.path == "/api/v1/pods").then(|| ok(page))
+    }));
+    let e = everything(&fake).unwrap_err();
+    assert!(matches!(&e, AccessError::BadAnswer { why, .. } if why == "more than 4000 pages"), "{e:?}");
+}
+
+#[test]
+fn progress_is_told_after_each_page() {
+    let pods = (0..1_200).map(|i| pod("shop", &format!("p-{i:04}"))).collect();
+    let fake = Fake::start(Cluster::new().with("/api/v1/pods", pods));
+    let (_home, client) = connection(&fake);
+    let mut told = Vec::new();
+    let mut note = |kind: &str, count: usize| told.push((kind.to_owned(), count));
+    let snapshot = read_with_progress(&client, &ReadOptions::default(), &mut note).unwrap();
+    let pods: Vec<usize> = told.iter().filter(|(kind, _)| kind == "pods").map(|(_, count)| *count).collect();
+    assert_eq!(pods, [501, 1_001, 1_201]);
+    assert_eq!(snapshot, read(&client, &ReadOptions::default()).unwrap());
+}
+
+#[test]
+fn fields_may_come_in_any_order() {
+    // `metadata` after `items`, unknown fields around them; and answers may be compressed.
+    let odd =
+        r#"{"x":[1,{"items":[]}],"items":[{"metadata":{"name":"a"}}],"kind":"PodList","metadata":{"continue":""}}"#;
+    let fake = Fake::start(Cluster::new().reply("/api/v1/pods", 1, ok(odd)));
+    assert_eq!(names(&everything(&fake).unwrap(), "Pod"), ["/a"]);
+    assert!(fake.asked().iter().all(|a| a.headers.to_lowercase().contains("accept-encoding: gzip")));
 }
 
 #[test]
