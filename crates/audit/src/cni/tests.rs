@@ -1,5 +1,6 @@
 //! Every plugin of the table is recognised, and told apart from its neighbours.
 
+use super::Enforces::{No, OnlyWith, Yes};
 use super::*;
 use watertight_model::world::Unread;
 use watertight_model::{ForeignPolicy, Labels, Namespace, NamespaceId};
