@@ -13,13 +13,22 @@ use watertight_model::{Endpoint, Flow, L4, PodId, Protocol, World};
 use watertight_testkit::synthetic::{self, Scale};
 
 fn main() {
-    println!("{:44} {:>9} {:>12} {:>12} {:>12} {:>9}", "connections, all ports", "classes", "prepare", "reach", "together", "peak MB");
+    println!(
+        "{:44} {:>9} {:>12} {:>12} {:>12} {:>9}",
+        "connections, all ports", "classes", "prepare", "reach", "together", "peak MB"
+    );
     let k = 1000;
     let rows = [
         ("10k pods, 1k policies", Scale { pods: 10 * k, replicas: 10, policies: k, namespaces: 100 }),
         ("10k pods, 10k policies", Scale { pods: 10 * k, replicas: 10, policies: 10 * k, namespaces: 100 }),
-        ("100k pods (10 replicas), 10k policies", Scale { pods: 100 * k, replicas: 10, policies: 10 * k, namespaces: 1000 }),
-        ("10k pods, all distinct, 10k policies", Scale { pods: 10 * k, replicas: 1, policies: 10 * k, namespaces: 100 }),
+        (
+            "100k pods (10 replicas), 10k policies",
+            Scale { pods: 100 * k, replicas: 10, policies: 10 * k, namespaces: 1000 },
+        ),
+        (
+            "10k pods, all distinct, 10k policies",
+            Scale { pods: 10 * k, replicas: 1, policies: 10 * k, namespaces: 100 },
+        ),
     ];
     for (name, scale) in rows {
         let world = synthetic::world(scale);
@@ -54,13 +63,22 @@ fn explain_table(world: &World) {
     let mut times: Vec<Duration> = Vec::new();
     for i in 0..20_000usize {
         let pod = |n: usize| Endpoint::Pod(PodId::at(n % world.pods.len()));
-        let flow = Flow { from: pod(i * 7919), to: pod(i * 104_729 + 13), l4: L4::Port(Protocol::Tcp, 8080), via_service: false };
+        let flow = Flow {
+            from: pod(i * 7919),
+            to: pod(i * 104_729 + 13),
+            l4: L4::Port(Protocol::Tcp, 8080),
+            via_service: false,
+        };
         let start = Instant::now();
         std::hint::black_box(explain(&engine, &flow));
         times.push(start.elapsed());
     }
     times.sort_unstable();
-    println!("explain, 10k pods, 1k policies: p50 {}, p99 {}", show(times[times.len() / 2]), show(times[times.len() * 99 / 100]));
+    println!(
+        "explain, 10k pods, 1k policies: p50 {}, p99 {}",
+        show(times[times.len() / 2]),
+        show(times[times.len() * 99 / 100])
+    );
 }
 
 fn median<T>(runs: usize, mut f: impl FnMut() -> T) -> (Duration, T) {

@@ -94,7 +94,8 @@ impl Graph {
                 sum
             })
             .collect();
-        let mut this = Self { gives: vec![BTreeSet::new(); sources.len()], on: vec![BTreeSet::new(); sources.len()], sources };
+        let mut this =
+            Self { gives: vec![BTreeSet::new(); sources.len()], on: vec![BTreeSet::new(); sources.len()], sources };
         if options.assume_node_compromise {
             for class in (0..this.sources.len()).map(ClassId::at) {
                 for pod in engine.classes().members(class) {
@@ -135,7 +136,11 @@ pub fn blast_with(engine: &Engine<'_>, reach: &Reach, from: WorkloadId, options:
     let walk = Walk::from(&graph, &by_workload, from, options.max_hops);
     let mut reachable = Vec::new();
     for (workload, reached) in &walk.reached {
-        reachable.push(Reached { workload: *workload, hops: reached.hops, path: walk.path(engine, reach, &graph, *workload, options) });
+        reachable.push(Reached {
+            workload: *workload,
+            hops: reached.hops,
+            path: walk.path(engine, reach, &graph, *workload, options),
+        });
     }
     reachable.sort_by_key(|r| (r.hops, r.workload));
     let others = by_workload.iter().enumerate().filter(|(i, c)| *i != from.index() && !c.is_empty()).count();
@@ -173,7 +178,12 @@ struct Walk {
 
 impl Walk {
     /// Breadth first over workloads, in order of ids, so that the same world gives the same paths.
-    fn from(graph: &Graph, by_workload: &[Vec<(ClassId, Vec<PodId>)>], from: WorkloadId, max_hops: Option<u32>) -> Self {
+    fn from(
+        graph: &Graph,
+        by_workload: &[Vec<(ClassId, Vec<PodId>)>],
+        from: WorkloadId,
+        max_hops: Option<u32>,
+    ) -> Self {
         let mut this = Self { from, reached: BTreeMap::new() };
         let mut held: Vec<WorkloadId> = vec![from];
         let mut hops = 0;
@@ -210,7 +220,14 @@ impl Walk {
         this
     }
 
-    fn path(&self, engine: &Engine<'_>, reach: &Reach, graph: &Graph, to: WorkloadId, options: BlastOptions) -> Vec<Hop> {
+    fn path(
+        &self,
+        engine: &Engine<'_>,
+        reach: &Reach,
+        graph: &Graph,
+        to: WorkloadId,
+        options: BlastOptions,
+    ) -> Vec<Hop> {
         let mut path = Vec::new();
         let mut at = to;
         while at != self.from {

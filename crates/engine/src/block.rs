@@ -33,7 +33,8 @@ pub fn whereabouts(world: &World, endpoint: Endpoint) -> (Whereabouts, Option<De
             let place = if !pod.ips.is_empty() {
                 Whereabouts::At(pod.ips.clone())
             } else if pod.host_network {
-                pod.node.map_or_else(|| at_or_anywhere(&[]), |node| at_or_anywhere(&world.nodes[node.index()].addresses))
+                pod.node
+                    .map_or_else(|| at_or_anywhere(&[]), |node| at_or_anywhere(&world.nodes[node.index()].addresses))
             } else if world.pod_cidrs.is_empty() {
                 Whereabouts::Within(default_pod_space().to_vec())
             } else {
@@ -78,7 +79,8 @@ pub fn block_matches(block: &BlockCidr, except: &[BlockCidr], place: &Whereabout
         }
         Whereabouts::Within(space) => {
             if block.mapped.is_some() {
-                let touches = space.iter().any(|s| block.cidr.overlaps(s) || block.mapped.is_some_and(|m| m.overlaps(s)));
+                let touches =
+                    space.iter().any(|s| block.cidr.overlaps(s) || block.mapped.is_some_and(|m| m.overlaps(s)));
                 return if touches { Tri::maybe(DependsOn::MappedBlock) } else { Tri::No };
             }
             let pieces: Vec<Inside> = space.iter().map(|s| inside(&block.cidr, except, s)).collect();
@@ -102,7 +104,7 @@ fn holds(block: &BlockCidr, except: &[BlockCidr], ip: IpAddr) -> Tri {
     };
     match one(block) {
         Tri::No => Tri::No,
-        yes => yes.and(Tri::any(except.iter().map(one)).not()),
+        yes => yes.and(Tri::any(except.iter().map(one)).negated()),
     }
 }
 

@@ -15,8 +15,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 use watertight_model::policy::BlockCidr;
 use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, DependsOn, Direction, Endpoint, NamespaceId, Op, PeerKind, Peers, Pod, PodId,
-    PortMatch, Ports, Protocol, Selector, Str, World, addr,
+    ClusterPeer, ClusterPort, ClusterPorts, DependsOn, Direction, Endpoint, NamespaceId, Op, PeerKind, Peers, Pod,
+    PodId, PortMatch, Ports, Protocol, Selector, Str, World, addr,
 };
 
 /// A class of pods, by its place; classes of one namespace are neighbours.
@@ -318,7 +318,10 @@ fn group(world: &World, keys: &Keys<'_>) -> (Vec<u32>, Vec<Vec<PodId>>, LabelInd
 
 fn ports_seen<'w>(pod: &'w Pod, names: &FxHashSet<&str>) -> Vec<(&'w str, u16, Protocol, u8)> {
     let named = pod.ports.iter().filter_map(|p| p.name.as_deref().map(|name| (name, p)));
-    named.filter(|(name, _)| names.contains(name)).map(|(name, p)| (name, p.port, p.protocol, p.container as u8)).collect()
+    named
+        .filter(|(name, _)| names.contains(name))
+        .map(|(name, p)| (name, p.port, p.protocol, p.container as u8))
+        .collect()
 }
 
 /// Which classes carry which label values, to evaluate selectors without looking at pods.
@@ -354,7 +357,10 @@ impl LabelIndex {
         }
         let conditions: Vec<Condition> = selector.requirements.iter().map(|r| self.condition(&r.key, &r.op)).collect();
         // Start from the requirement with the shortest list of candidates, if any names values.
-        let shortest = conditions.iter().filter_map(|c| self.candidates(c)).min_by_key(|lists| lists.iter().map(|l| l.len()).sum::<usize>());
+        let shortest = conditions
+            .iter()
+            .filter_map(|c| self.candidates(c))
+            .min_by_key(|lists| lists.iter().map(|l| l.len()).sum::<usize>());
         let holds = |class: usize| conditions.iter().all(|c| c.holds(&self.rows[class]));
         match shortest {
             Some(lists) => {

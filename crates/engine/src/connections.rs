@@ -146,7 +146,9 @@ impl Signatures {
             entry.3 = external(engine, class, Direction::Ingress, &families);
             let mut arrives: Vec<(u32, u32)> = Vec::new();
             for (ports, bits) in reach.row(class.0 as usize) {
-                arrives.extend(bits.iter().map(|s| (ClassId::at(s).0, *ports)).filter(|(s, _)| !own.contains(&ClassId(*s))));
+                arrives.extend(
+                    bits.iter().map(|s| (ClassId::at(s).0, *ports)).filter(|(s, _)| !own.contains(&ClassId(*s))),
+                );
             }
             arrives.sort_unstable();
             entry.0 = arrives;
@@ -155,10 +157,9 @@ impl Signatures {
         for to in 0..reach.len() {
             for (ports, bits) in reach.row(to) {
                 for class in &wanted {
-                    if bits.contains(class.0 as usize) && !siblings[class].contains(&ClassId::at(to)) {
-                        if let Some(entry) = this.by_class.get_mut(class) {
-                            entry.1.push((ClassId::at(to).0, *ports));
-                        }
+                    let reached = bits.contains(class.0 as usize) && !siblings[class].contains(&ClassId::at(to));
+                    if let (true, Some(entry)) = (reached, this.by_class.get_mut(class)) {
+                        entry.1.push((ClassId::at(to).0, *ports));
                     }
                 }
             }

@@ -115,7 +115,14 @@ fn admin(world: &World, classes: &Classes, id: PodId, direction: Direction, flow
 }
 
 /// NetworkPolicy: isolated by any policy that selects the pod, allowed by any rule of those.
-fn network_policies(world: &World, classes: &Classes, id: PodId, direction: Direction, flow: &Flow, out: &mut Outcomes) {
+fn network_policies(
+    world: &World,
+    classes: &Classes,
+    id: PodId,
+    direction: Direction,
+    flow: &Flow,
+    out: &mut Outcomes,
+) {
     let selected = classes.policies_of(id, direction);
     if selected.is_empty() {
         return baseline(world, classes, id, direction, flow, out);
@@ -173,8 +180,7 @@ fn admits<'a>(
     let (index, policy) = (selected.policy, &world.policies[selected.policy as usize]);
     let rules = if readable(&policy.subject) { policy.rules(direction) } else { &[] };
     rules.iter().enumerate().map(move |(i, rule)| {
-        let reference =
-            RuleRef { policy: PolicyRef::Namespaced(index), direction, rule: u32::try_from(i).ok() };
+        let reference = RuleRef { policy: PolicyRef::Namespaced(index), direction, rule: u32::try_from(i).ok() };
         (reference, rule_matches(world, policy.namespace, rule, direction, flow))
     })
 }
@@ -204,5 +210,7 @@ fn foreign_policies(world: &World, id: PodId) -> Vec<DependsOn> {
     let namespace = pod.namespace;
     let concerns = |ns: Option<_>| ns.is_none_or(|n| n == namespace);
     let all = world.foreign_policies.iter().enumerate();
-    all.filter(|(_, p)| concerns(p.namespace)).filter_map(|(i, _)| u32::try_from(i).ok().map(DependsOn::ForeignPolicy)).collect()
+    all.filter(|(_, p)| concerns(p.namespace))
+        .filter_map(|(i, _)| u32::try_from(i).ok().map(DependsOn::ForeignPolicy))
+        .collect()
 }

@@ -8,9 +8,9 @@
 //! endpoints), [`tiers`] and [`decide`] (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
 //! built on them: [`connections`], [`blast`], [`query`], [`explain`].
 
+mod bits;
 pub mod blast;
 pub mod block;
-mod bits;
 pub mod classes;
 pub mod connections;
 mod decide;

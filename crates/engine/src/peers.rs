@@ -5,8 +5,8 @@ use crate::selector::{matches, matches_namespace, readable};
 use crate::tri::Tri;
 use watertight_model::cluster_policy::{Action, ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Tier};
 use watertight_model::{
-    ContainerKind, DependsOn, Direction, Endpoint, Flow, L4, NamespaceId, Peer, PeerKind, Peers, Pod, PortEntry, PortMatch,
-    Ports, Protocol, Rule, Selector, World,
+    ContainerKind, DependsOn, Direction, Endpoint, Flow, L4, NamespaceId, Peer, PeerKind, Peers, Pod, PortEntry,
+    PortMatch, Ports, Protocol, Rule, Selector, World,
 };
 
 /// The other side of a flow, seen from the pod that a policy selects.
@@ -18,13 +18,24 @@ pub(crate) fn other_side(flow: &Flow, direction: Direction) -> Endpoint {
 }
 
 /// A NetworkPolicy rule of a policy in `namespace`.
-pub(crate) fn rule_matches(world: &World, namespace: NamespaceId, rule: &Rule, direction: Direction, flow: &Flow) -> Tri {
+pub(crate) fn rule_matches(
+    world: &World,
+    namespace: NamespaceId,
+    rule: &Rule,
+    direction: Direction,
+    flow: &Flow,
+) -> Tri {
     match &rule.peers {
         Peers::Any(_) => ports_match(world, &rule.ports, direction, flow, false),
         Peers::Of(peers) => Tri::any(peers.iter().map(|peer| {
             let through_block = matches!(peer.kind, PeerKind::Block(_));
-            peer_matches(world, namespace, peer, other_side(flow, direction))
-                .and(ports_match(world, &rule.ports, direction, flow, through_block))
+            peer_matches(world, namespace, peer, other_side(flow, direction)).and(ports_match(
+                world,
+                &rule.ports,
+                direction,
+                flow,
+                through_block,
+            ))
         })),
     }
 }
@@ -224,7 +235,13 @@ fn node_peer_matches(world: &World, nodes: &Selector, endpoint: Endpoint) -> Tri
 }
 
 /// Whether the ports match, and whether they do so through a protocol without a port, which denies (row 149).
-fn cluster_ports_match(world: &World, ports: &ClusterPorts, effect: Effect, flow: &Flow, through_pods: bool) -> (bool, bool) {
+fn cluster_ports_match(
+    world: &World,
+    ports: &ClusterPorts,
+    effect: Effect,
+    flow: &Flow,
+    through_pods: bool,
+) -> (bool, bool) {
     let ClusterPorts::Of(list) = ports else { return (true, false) };
     let L4::Port(protocol, port) = flow.l4 else { return (false, false) };
     let closes = effect != Effect::Accept;

@@ -2,7 +2,7 @@
 
 use crate::Engine;
 use crate::peers::named_port;
-use watertight_model::service::{ServiceKind, TargetPort};
+use watertight_model::service::{ServiceKind, ServicePort, TargetPort};
 use watertight_model::{Endpoint, Labels, Pod, PodId, Protocol, Service, ServiceId};
 
 /// One backend of a Service port.
@@ -69,10 +69,8 @@ fn by_hand(engine: &Engine<'_>, service: &Service, out: &mut Vec<Backend>) {
     let slices = world.endpoint_slices.iter().filter(|s| s.namespace == service.namespace);
     for slice in slices.filter(|s| s.service.as_ref() == Some(&service.name)) {
         for (name, protocol, number) in &slice.ports {
-            let ports = service.ports.iter().filter(|p| p.protocol == *protocol);
-            let Some(port) = ports.filter(|p| p.name.as_deref().unwrap_or("") == name.as_deref().unwrap_or("")).next() else {
-                continue;
-            };
+            let same_name = |p: &ServicePort| p.name.as_deref().unwrap_or("") == name.as_deref().unwrap_or("");
+            let Some(port) = service.ports.iter().find(|p| p.protocol == *protocol && same_name(p)) else { continue };
             for endpoint in slice.endpoints.iter().filter(|e| e.ready) {
                 for ip in &endpoint.addresses {
                     out.push(Backend {

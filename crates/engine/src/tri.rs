@@ -58,7 +58,7 @@ impl Tri {
 
     /// The opposite.
     #[must_use]
-    pub fn not(self) -> Tri {
+    pub fn negated(self) -> Tri {
         match self {
             Tri::No => Tri::Yes,
             Tri::Yes => Tri::No,
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(Tri::Yes.and(maybe()), maybe());
         assert_eq!(Tri::Yes.or(maybe()), Tri::Yes);
         assert_eq!(Tri::No.or(maybe()), maybe());
-        assert_eq!(maybe().not(), maybe());
+        assert_eq!(maybe().negated(), maybe());
         assert_eq!(Tri::any([Tri::No, maybe(), Tri::Yes]), Tri::Yes);
         assert_eq!(Tri::any([]), Tri::No);
         let both = maybe().and(Tri::maybe(DependsOn::MappedBlock));

@@ -50,7 +50,8 @@ fn reach_agrees_with_deciding_flow_by_flow() {
         let (world, mood) = random::world(&mut rng, &Size::default());
         let engine = Engine::new(&world);
         let reach = Reach::of(&engine);
-        let pods: Vec<PodId> = (0..world.pods.len()).map(PodId::at).filter(|p| !world.pods[p.index()].finished).collect();
+        let pods: Vec<PodId> =
+            (0..world.pods.len()).map(PodId::at).filter(|p| !world.pods[p.index()].finished).collect();
         let drawn: Vec<u16> = (0..20)
             .filter_map(|_| match random::flow(&mut rng, &world, &mood).l4 {
                 L4::Port(_, port) => Some(port),
@@ -62,7 +63,9 @@ fn reach_agrees_with_deciding_flow_by_flow() {
                 if from == to {
                     continue;
                 }
-                let (Some(a), Some(b)) = (engine.classes().class_of(*from), engine.classes().class_of(*to)) else { panic!() };
+                let (Some(a), Some(b)) = (engine.classes().class_of(*from), engine.classes().class_of(*to)) else {
+                    panic!()
+                };
                 let pair = reach.ports(a, b);
                 assert_eq!(pair.sure.minus(&pair.possible), PortSet::none());
                 let protocol = Protocol::ALL[rng.below(3)];
@@ -74,7 +77,8 @@ fn reach_agrees_with_deciding_flow_by_flow() {
                         via_service: false,
                     };
                     let verdict = query::evaluated(&engine.decide(&flow));
-                    let (sure, possible) = (pair.sure.contains(protocol, *port), pair.possible.contains(protocol, *port));
+                    let (sure, possible) =
+                        (pair.sure.contains(protocol, *port), pair.possible.contains(protocol, *port));
                     let by_reach = match (sure, possible) {
                         (true, _) => Verdict::Allow,
                         (false, true) => Verdict::Depends,

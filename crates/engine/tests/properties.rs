@@ -97,7 +97,10 @@ fn a_denial_names_its_near_miss_and_the_change_that_opens_it() {
     );
     let change = &explanation.changes[0];
     assert_eq!(change.edit, Some(PolicyRef::Namespaced(0)));
-    assert_eq!(change.yaml, "- from:\n  - podSelector:\n      matchLabels:\n        app: web\n  ports:\n  - protocol: TCP\n    port: 9090\n");
+    assert_eq!(
+        change.yaml,
+        "- from:\n  - podSelector:\n      matchLabels:\n        app: web\n  ports:\n  - protocol: TCP\n    port: 9090\n"
+    );
     let other_peer = explain(&engine, &ask(&world, "idle", "api", 8080));
     assert_eq!(
         other_peer.near_misses[0].sentence,
@@ -114,7 +117,8 @@ fn blast_follows_rules_hop_by_hop() {
     let engine = Engine::new(&world);
     let of = |world: &World, name: &str| world.workloads_named(world.namespace("shop").unwrap(), name)[0];
     let radius = blast(&engine, of(&world, "web"), BlastOptions::default());
-    let found: Vec<(String, u32)> = radius.reachable.iter().map(|r| (world.workload_name(r.workload), r.hops)).collect();
+    let found: Vec<(String, u32)> =
+        radius.reachable.iter().map(|r| (world.workload_name(r.workload), r.hops)).collect();
     assert_eq!(found, [("shop/api".to_owned(), 1), ("shop/db".to_owned(), 2)]);
     let path = &radius.reachable[1].path;
     assert_eq!(path.len(), 2);
@@ -135,13 +139,21 @@ fn rank_agrees_with_walking_from_each() {
         let engine = Engine::new(&world);
         for node in [false, true] {
             for depends in [false, true] {
-                let options =
-                    BlastOptions { assume_node_compromise: node, depends_as_allowed: depends, ..BlastOptions::default() };
+                let options = BlastOptions {
+                    assume_node_compromise: node,
+                    depends_as_allowed: depends,
+                    ..BlastOptions::default()
+                };
                 let ranks: BTreeMap<WorkloadId, usize> =
                     rank(&engine, options).into_iter().map(|r| (r.workload, r.reachable)).collect();
                 for (workload, count) in &ranks {
                     let walked = blast(&engine, *workload, options);
-                    assert_eq!(walked.reachable.len(), *count, "seed {seed} {} {options:?}", world.workload_name(*workload));
+                    assert_eq!(
+                        walked.reachable.len(),
+                        *count,
+                        "seed {seed} {} {options:?}",
+                        world.workload_name(*workload)
+                    );
                     reached.insert(*count);
                     for r in &walked.reachable {
                         assert_eq!(r.path.len(), r.hops as usize);

@@ -8,7 +8,11 @@ use std::fmt::Write;
 
 /// A whole NetworkPolicy. `annotations` are printed sorted as given; `comments` go above the rules they belong to, by
 /// (is it an egress rule, index of the rule).
-pub fn network_policy(namespace: &str, policy: &NetworkPolicy, comments: &dyn Fn(bool, usize) -> Vec<String>) -> String {
+pub fn network_policy(
+    namespace: &str,
+    policy: &NetworkPolicy,
+    comments: &dyn Fn(bool, usize) -> Vec<String>,
+) -> String {
     let mut out = String::from("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n");
     line(&mut out, 1, &format!("name: {}", scalar(&policy.name)));
     line(&mut out, 1, &format!("namespace: {}", scalar(namespace)));
@@ -126,8 +130,7 @@ fn selector(out: &mut String, depth: usize, field: &str, selector: &Selector) {
             line(out, depth + 2, &format!("{}: {}", scalar(&requirement.key), scalar(value)));
         }
     }
-    let others: Vec<_> =
-        selector.requirements.iter().filter(|r| !(r.from_labels && single(&r.op).is_some())).collect();
+    let others: Vec<_> = selector.requirements.iter().filter(|r| !(r.from_labels && single(&r.op).is_some())).collect();
     if !others.is_empty() {
         line(out, depth + 1, "matchExpressions:");
         for requirement in others {
@@ -159,7 +162,9 @@ pub fn scalar(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let starts = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '/');
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    let slash_number = text.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '.' | '/')) && text.contains('.') && text.contains('/');
+    let slash_number = text.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '.' | '/'))
+        && text.contains('.')
+        && text.contains('/');
     if (starts && text.chars().all(plain) && !WORDS.contains(&lower.as_str())) || slash_number {
         return text.to_owned();
     }

@@ -6,8 +6,8 @@ use crate::peers::other_side;
 use watertight_model::label::NAMESPACE_NAME_LABEL;
 use watertight_model::policy::{BlockCidr, Presence, Written};
 use watertight_model::{
-    Cidr, Direction, Endpoint, Flow, FlowVerdict, IpBlock, L4, Labels, NetworkPolicy, Origin, Peer, PeerKind, Peers, PolicyRef,
-    PortEntry, PortMatch, Ports, Reason, Rule, Selector, Str, Verdict, manifest,
+    Cidr, Direction, Endpoint, Flow, FlowVerdict, IpBlock, L4, Labels, NetworkPolicy, Origin, Peer, PeerKind, Peers,
+    PolicyRef, PortEntry, PortMatch, Ports, Reason, Rule, Selector, Str, Verdict, manifest,
 };
 
 /// One change per denying half. Only denials by NetworkPolicy are edited: a cluster tier's Deny is its owner's decision, and
@@ -34,7 +34,8 @@ pub(super) fn smallest(engine: &Engine<'_>, flow: &Flow, verdict: &FlowVerdict) 
     let after = Engine::new(&extract.world).decide(&extract.flow);
     // Where a half stays unclear for other reasons, the edit still has to end the denial.
     let opened = after.verdict == Verdict::Allow
-        || (after.verdict == Verdict::Depends && Direction::BOTH.iter().all(|d| super::half(&after, *d).verdict != Verdict::Deny));
+        || (after.verdict == Verdict::Depends
+            && Direction::BOTH.iter().all(|d| super::half(&after, *d).verdict != Verdict::Deny));
     if opened { out } else { Vec::new() }
 }
 
@@ -70,10 +71,18 @@ fn open(
     if let Some(index) = narrow {
         let place = extract.place(PolicyRef::Namespaced(index))?;
         let policy = &mut extract.world.policies[place];
-        if egress { policy.egress.push(rule.clone()) } else { policy.ingress.push(rule.clone()) }
+        if egress {
+            policy.egress.push(rule.clone())
+        } else {
+            policy.ingress.push(rule.clone())
+        }
         return Some(Change {
             direction,
-            sentence: format!("add this {} rule to `{}`: {what}", direction.name(), world.policy_name(PolicyRef::Namespaced(index))),
+            sentence: format!(
+                "add this {} rule to `{}`: {what}",
+                direction.name(),
+                world.policy_name(PolicyRef::Namespaced(index))
+            ),
             edit: Some(PolicyRef::Namespaced(index)),
             yaml: manifest::rule_entry(&rule, egress),
         });
@@ -94,7 +103,8 @@ fn open(
     };
     let namespace = &world.namespaces[pod.namespace.index()].name;
     let yaml = manifest::network_policy(namespace, &policy, &|_, _| Vec::new());
-    let sentence = format!("add a policy for {} that admits {} {what}", words::selector(&policy.subject), direction.name());
+    let sentence =
+        format!("add a policy for {} that admits {} {what}", words::selector(&policy.subject), direction.name());
     extract.world.policies.push(policy);
     Some(Change { direction, sentence, edit: None, yaml })
 }

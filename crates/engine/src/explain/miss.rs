@@ -6,12 +6,18 @@ use crate::peers::{cluster_peer_matches, other_side, peer_matches, rule_matches,
 use crate::selector::{matches, matches_namespace, readable};
 use crate::tri::Tri;
 use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Direction, Endpoint, Flow, L4, NamespaceId, Peer, PeerKind, Peers, PolicyRef,
-    PortMatch, Ports, Rule, Selector, Tier, World,
+    ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Direction, Endpoint, Flow, L4, NamespaceId, Peer, PeerKind,
+    Peers, PolicyRef, PortMatch, Ports, Rule, Selector, Tier, World,
 };
 
 /// The misses of a NetworkPolicy rule that does not match, port first.
-pub(super) fn of_rule(world: &World, namespace: NamespaceId, rule: &Rule, direction: Direction, flow: &Flow) -> Vec<Miss> {
+pub(super) fn of_rule(
+    world: &World,
+    namespace: NamespaceId,
+    rule: &Rule,
+    direction: Direction,
+    flow: &Flow,
+) -> Vec<Miss> {
     let other = other_side(flow, direction);
     let peer = match &rule.peers {
         Peers::Any(_) => None,
@@ -32,9 +38,9 @@ pub(super) fn of_rule(world: &World, namespace: NamespaceId, rule: &Rule, direct
 
 fn port_miss(rule: &Rule, flow: &Flow) -> Miss {
     let (Ports::Of(entries), L4::Port(protocol, port)) = (&rule.ports, flow.l4) else { return Miss::Port };
-    let elsewhere = entries.iter().any(|e| {
-        e.protocol != protocol && matches!(e.port, PortMatch::Range(a, b) if (a..=b).contains(&port))
-    });
+    let elsewhere = entries
+        .iter()
+        .any(|e| e.protocol != protocol && matches!(e.port, PortMatch::Range(a, b) if (a..=b).contains(&port)));
     if elsewhere { Miss::Protocol } else { Miss::Port }
 }
 
@@ -70,7 +76,13 @@ fn which_part(here: bool, labelled: bool) -> Miss {
 }
 
 /// The misses of a cluster rule that does not match.
-pub(super) fn of_cluster_rule(world: &World, tier: Tier, rule: &ClusterRule, direction: Direction, flow: &Flow) -> Vec<Miss> {
+pub(super) fn of_cluster_rule(
+    world: &World,
+    tier: Tier,
+    rule: &ClusterRule,
+    direction: Direction,
+    flow: &Flow,
+) -> Vec<Miss> {
     let other = other_side(flow, direction);
     let one = |peer: &ClusterPeer| -> Option<Miss> {
         if cluster_peer_matches(world, tier, peer, other).possible() {
@@ -121,7 +133,11 @@ pub(super) fn nearest(world: &World, flow: &Flow, direction: Direction, steps: &
             // A rule that fails in every respect is no near miss.
             if misses.len() == 1 || !misses.contains(&Miss::Peer) {
                 let sentence = sentence(world, policy.namespace, index, i, rule, direction, misses, flow);
-                found.push((misses.len(), misses.clone(), NearMiss { rule: *reference, misses: misses.clone(), sentence }));
+                found.push((
+                    misses.len(),
+                    misses.clone(),
+                    NearMiss { rule: *reference, misses: misses.clone(), sentence },
+                ));
             }
         }
     }

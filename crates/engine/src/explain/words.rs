@@ -1,8 +1,8 @@
 //! Policy parts in words, for sentences.
 
 use watertight_model::{
-    ClusterPort, ClusterPorts, NamespaceId, Op, Peer, PeerKind, Peers, PortEntry, PortMatch, PortSet, Ports, Protocol, Requirement,
-    Selector, World,
+    ClusterPort, ClusterPorts, NamespaceId, Op, Peer, PeerKind, Peers, PortEntry, PortMatch, PortSet, Ports, Protocol,
+    Requirement, Selector, World,
 };
 
 /// A selector, such as `app=web, tier in (a, b)`; for `{}` it is `any`.

@@ -52,9 +52,12 @@ pub(crate) struct Columns<'w> {
     pods: FxHashMap<&'w Selector, Bits>,
     namespaces: FxHashMap<&'w Selector, Cols>,
     blocks: FxHashMap<(BlockKey, Vec<BlockKey>), Cols>,
-    names: FxHashMap<(&'w str, Protocol, NameReading), Vec<(u16, Bits)>>,
+    names: FxHashMap<(&'w str, Protocol, NameReading), ByNumber>,
     addresses: Addresses,
 }
+
+/// Classes by the number that a name stands for there.
+type ByNumber = Vec<(u16, Bits)>;
 
 type BlockKey = (watertight_model::Cidr, Option<watertight_model::Cidr>);
 
@@ -127,7 +130,9 @@ impl<'w> Columns<'w> {
             let pod = self.representative(class);
             let one = Bits::range(class, class + 1);
             match pod.node {
-                Some(NodeId(id)) if matches(nodes, &self.world.nodes[id as usize].labels) => cols.add(&Cols::certain(one)),
+                Some(NodeId(id)) if matches(nodes, &self.world.nodes[id as usize].labels) => {
+                    cols.add(&Cols::certain(one))
+                }
                 Some(_) => {}
                 None => cols.possible.add(&one),
             }

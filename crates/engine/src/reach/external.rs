@@ -41,7 +41,9 @@ pub fn external(engine: &Engine<'_>, class: ClassId, direction: Direction, famil
     let pod = &world.pods[engine.classes().representative(class).index()];
     let stack = Stack::of(engine, class, direction, pod);
     let mut cuts: BTreeSet<(Family, u128)> = families.iter().map(|f| (*f, 0)).collect();
-    for rule in stack.admin.iter().chain(&stack.baseline).flatten().flatten().chain(stack.policies.iter().flat_map(|p| &p.1)) {
+    for rule in
+        stack.admin.iter().chain(&stack.baseline).flatten().flatten().chain(stack.policies.iter().flat_map(|p| &p.1))
+    {
         for (family, first, last) in rule.sure.iter().chain(&rule.possible) {
             if families.contains(family) {
                 cuts.insert((*family, *first));
@@ -303,7 +305,9 @@ fn cluster_rule(tier: Tier, rule: &ClusterRule, direction: Direction, pod: &Pod)
                     }
                 }
             }
-            ClusterPort::BareProtocol(protocol) if closes => out.push(piece(Effect::Deny, PortSet::protocol(*protocol))),
+            ClusterPort::BareProtocol(protocol) if closes => {
+                out.push(piece(Effect::Deny, PortSet::protocol(*protocol)))
+            }
             ClusterPort::BareProtocol(_) | ClusterPort::Unknown => {}
         }
     }
@@ -330,7 +334,9 @@ fn normal(mut ranges: Ranges) -> Ranges {
     let mut out: Ranges = Vec::with_capacity(ranges.len());
     for (family, first, last) in ranges {
         match out.last_mut() {
-            Some((f, _, end)) if *f == family && (first <= *end || end.checked_add(1) == Some(first)) => *end = (*end).max(last),
+            Some((f, _, end)) if *f == family && (first <= *end || end.checked_add(1) == Some(first)) => {
+                *end = (*end).max(last)
+            }
             _ => out.push((family, first, last)),
         }
     }

@@ -93,24 +93,26 @@ impl<'r> Sources<'r> {
 /// Destinations handled by one piece of work: enough to amortise a thread, few enough to balance.
 const WORDS_PER_TASK: usize = 8;
 
+/// A task and the rows it made.
+type TaskRows = (usize, Vec<Arc<Row>>);
+
 fn join(count: usize, table: Table, egress: &Rows, ingress: &Rows) -> Reach {
     let is_open = |row: &Row| matches!(row.as_slice(), [(ALL, bits)] if bits.count() == count);
     let open_rows: Vec<bool> = egress.rows.iter().map(is_open).collect();
-    let open: Vec<u32> = (0..count).filter(|s| open_rows[egress.of_class[*s] as usize]).map(|s| ClassId::at(s).0).collect();
+    let open: Vec<u32> =
+        (0..count).filter(|s| open_rows[egress.of_class[*s] as usize]).map(|s| ClassId::at(s).0).collect();
     let shared = Shared { count, egress, ingress, open_rows, open: Bits::from_sorted(&open) };
     let tasks: Vec<usize> = (0..count.div_ceil(64)).step_by(WORDS_PER_TASK).collect();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).clamp(1, 2);
-    let mut done: Vec<(usize, Vec<Arc<Row>>, Table)> = Vec::new();
+    let alone = |mut table: Table| {
+        let rows = tasks.iter().flat_map(|task| shared.task(*task, &mut table)).collect();
+        Reach { pairs: table.into_items(), rows }
+    };
     if threads == 1 || tasks.len() < 2 {
-        let mut own = table.clone();
-        for task in &tasks {
-            done.push((*task, shared.task(*task, &mut own), Table::new()));
-        }
-        let rows = done.into_iter().flat_map(|(_, rows, _)| rows).collect();
-        return Reach { pairs: own.into_items(), rows };
+        return alone(table);
     }
     // Each thread takes every second task with a table of its own; numbers are made equal afterwards, in task order.
-    let parts: Vec<(Vec<(usize, Vec<Arc<Row>>)>, Table)> = std::thread::scope(|scope| {
+    let parts: Vec<(Vec<TaskRows>, Table)> = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..threads)
             .map(|t| {
                 let (shared, tasks, mut own) = (&shared, &tasks, table.clone());
@@ -125,18 +127,17 @@ fn join(count: usize, table: Table, egress: &Rows, ingress: &Rows) -> Reach {
     });
     if parts.len() != threads {
         // A thread died: say nothing rather than half. One thread then does all of it (and fails aloud if it must).
-        let mut own = table;
-        let rows = tasks.iter().flat_map(|task| shared.task(*task, &mut own)).collect();
-        return Reach { pairs: own.into_items(), rows };
+        return alone(table);
     }
     let mut sum = table;
-    let mut all: Vec<(usize, Vec<Arc<Row>>)> = Vec::new();
+    let mut all: Vec<TaskRows> = Vec::new();
     for (rows, own) in parts {
         let numbers: Vec<PairId> = own.into_items().into_iter().map(|p| sum.id(p.sure, p.possible)).collect();
         let mut seen: FxHashMap<*const Row, Arc<Row>> = FxHashMap::default();
         for (task, rows) in rows {
             let renumbered = rows.iter().map(|row| {
-                let renumber = || Arc::new(row.iter().map(|(id, bits)| (numbers[*id as usize], bits.clone())).collect());
+                let renumber =
+                    || Arc::new(row.iter().map(|(id, bits)| (numbers[*id as usize], bits.clone())).collect());
                 if row.iter().all(|(id, _)| numbers[*id as usize] == *id) {
                     row.clone()
                 } else {

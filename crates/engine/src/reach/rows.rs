@@ -14,8 +14,8 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Direction, PeerKind, Peers, Pod, PortMatch, PortSet, Ports, Protocol,
-    Rule, Str, Tier, World,
+    ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Direction, PeerKind, Peers, Pod, PortMatch, PortSet, Ports,
+    Protocol, Rule, Str, Tier, World,
 };
 
 /// Classes by allowed ports; the sets are disjoint, and classes that are in none are not reached.
@@ -71,9 +71,12 @@ impl<'w, 't> Builder<'w, 't> {
             let v1 = self.classes.policies_of_class(class, direction);
             let cluster = self.classes.cluster_policies_of(self.classes.representative(class));
             let names = match direction {
-                Direction::Ingress if !(v1.is_empty() && cluster.is_empty()) => {
-                    pod.ports.iter().filter(|p| p.name.is_some()).map(|p| (p.name.as_deref(), p.port, p.protocol)).collect()
-                }
+                Direction::Ingress if !(v1.is_empty() && cluster.is_empty()) => pod
+                    .ports
+                    .iter()
+                    .filter(|p| p.name.is_some())
+                    .map(|p| (p.name.as_deref(), p.port, p.protocol))
+                    .collect(),
                 Direction::Ingress | Direction::Egress => Vec::new(),
             };
             let key = (v1, cluster, names, pod.host_network);
@@ -317,12 +320,7 @@ impl<'w, 't> Builder<'w, 't> {
     }
 
     /// A cluster rule as pieces with plain numbers, those that deny first.
-    fn cluster_pieces(
-        &mut self,
-        rule: &'w ClusterRule,
-        direction: Direction,
-        pod: &'w Pod,
-    ) -> Vec<(Effect, Piece)> {
+    fn cluster_pieces(&mut self, rule: &'w ClusterRule, direction: Direction, pod: &'w Pod) -> Vec<(Effect, Piece)> {
         let effect = effect_of(&rule.action);
         let closes = effect != Effect::Accept;
         if not_understood(rule) {
@@ -333,7 +331,9 @@ impl<'w, 't> Builder<'w, 't> {
         let mut effect = effect;
         for peer in &rule.peers {
             match peer {
-                ClusterPeer::Pods { namespaces, pods: labels, .. } => pods.add(&self.columns.cluster_pods(namespaces, labels)),
+                ClusterPeer::Pods { namespaces, pods: labels, .. } => {
+                    pods.add(&self.columns.cluster_pods(namespaces, labels))
+                }
                 ClusterPeer::Nodes { nodes, .. } => others.add(&self.columns.cluster_nodes(nodes)),
                 ClusterPeer::Networks { blocks, .. } => {
                     for block in blocks {
@@ -350,7 +350,9 @@ impl<'w, 't> Builder<'w, 't> {
         }
         let mut both = pods.clone();
         both.add(&others);
-        let ClusterPorts::Of(list) = &rule.ports else { return vec![(effect, Piece { ports: PortSet::all(), cols: both })] };
+        let ClusterPorts::Of(list) = &rule.ports else {
+            return vec![(effect, Piece { ports: PortSet::all(), cols: both })];
+        };
         let mut numbers = PortSet::none();
         let mut out = Vec::new();
         for entry in list {
@@ -390,7 +392,10 @@ impl<'w, 't> Builder<'w, 't> {
                 }
                 (Direction::Ingress, _) => {
                     if let Some(number) = named_port(pod, name, protocol) {
-                        out.push((effect, Piece { ports: PortSet::range(protocol, number, number), cols: pods.clone() }));
+                        out.push((
+                            effect,
+                            Piece { ports: PortSet::range(protocol, number, number), cols: pods.clone() },
+                        ));
                     }
                 }
                 (Direction::Egress, _) => {
