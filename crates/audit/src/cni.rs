@@ -43,7 +43,7 @@ pub fn detect(world: &World) -> Vec<CniFinding> {
     let rows: Vec<Row<'_>> = PLUGINS.iter().enumerate().map(|(i, plugin)| row(world, &carriers, i, plugin)).collect();
     let mut findings = Vec::new();
     for row in &rows {
-        let found = !row.workloads.is_empty() || !row.on_nodes.is_empty();
+        let found = row.found();
         if row.workloads.is_empty() && part_of_another(row.plugin, &rows) {
             continue;
         }
@@ -51,7 +51,7 @@ pub fn detect(world: &World) -> Vec<CniFinding> {
         if !found && hints.is_empty() {
             continue;
         }
-        let enforces = if found { judge(world, row) } else { Enforces::Unknown };
+        let enforces = if found { judge(world, row, &rows) } else { Enforces::Unknown };
         let of_workloads = row.workloads.iter().map(|w| (carrier_words(world, w), Some(w.origin)));
         let evidence = of_workloads.chain(row.on_nodes.iter().cloned()).chain(hints).collect();
         findings.push(CniFinding { name: row.plugin.name, enforces, evidence, source_note: row.plugin.source });
@@ -82,6 +82,12 @@ struct Row<'a> {
     on_nodes: Vec<(String, Option<Origin>)>,
 }
 
+impl Row<'_> {
+    fn found(&self) -> bool {
+        !self.workloads.is_empty() || !self.on_nodes.is_empty()
+    }
+}
+
 /// DaemonSets, and pods whose owner was not read, each with the first row that it fits.
 fn carriers(world: &World) -> Vec<(usize, &Workload)> {
     let may_carry = |w: &&Workload| matches!(w.kind, WorkloadKind::DaemonSet | WorkloadKind::Pod);
@@ -97,9 +103,7 @@ fn row<'a>(world: &World, carriers: &[(usize, &'a Workload)], index: usize, plug
 
 /// True if a plugin that was found includes this one: what it left on nodes is explained.
 fn part_of_another(plugin: &Plugin, rows: &[Row<'_>]) -> bool {
-    rows.iter().any(|row| {
-        row.plugin.includes.contains(&plugin.name) && (!row.workloads.is_empty() || !row.on_nodes.is_empty())
-    })
+    rows.iter().any(|row| row.plugin.includes.contains(&plugin.name) && row.found())
 }
 
 fn shown_by_workload(world: &World, sign: Sign, workload: &Workload) -> bool {
@@ -147,7 +151,7 @@ fn is_image(image: &str, wanted: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', '-']))
 }
 
-fn judge(world: &World, row: &Row<'_>) -> Enforces {
+fn judge(world: &World, row: &Row<'_>, rows: &[Row<'_>]) -> Enforces {
     match row.plugin.rule {
         Rule::Always(enforces) => enforces,
         // Traces on nodes alone show neither what runs beside it nor, if DaemonSets could not be read, that nothing does.
@@ -162,6 +166,14 @@ fn judge(world: &World, row: &Row<'_>) -> Enforces {
         }
         Rule::Kindnet => {
             row.workloads.iter().map(|w| kindnet(&w.images)).max_by_key(|e| rank(*e)).unwrap_or(Enforces::Unknown)
+        }
+        Rule::KubeRouter => {
+            let others = rows.iter().filter(|other| other.plugin.name != row.plugin.name);
+            if others.into_iter().any(Row::found) {
+                Enforces::OnlyWith("kube-router's firewall is on (`--run-firewall`, its default)")
+            } else {
+                Enforces::Yes
+            }
         }
         Rule::K3s => k3s(&world.nodes),
     }

@@ -29,6 +29,8 @@ pub(super) enum Rule {
     Always(Enforces),
     /// If the same DaemonSet also runs this image: the first; else the second.
     Beside(&'static str, Enforces, Enforces),
+    /// Alone it does; beside another plugin it may be there for its routes only.
+    KubeRouter,
     /// By the date in the image's tag.
     Kindnet,
     /// By the server's arguments in the node annotations.
@@ -118,7 +120,12 @@ pub(super) const PLUGINS: &[Plugin] = &[
     },
     Plugin {
         name: "OVN-Kubernetes",
-        signs: &[DaemonSet("ovnkube-node"), Image("ovn-kube"), NodeAnnotation("k8s.ovn.org/")],
+        signs: &[
+            DaemonSet("ovnkube-node"),
+            Image("ovn-kube-ubuntu"),
+            Image("ovn-kube-fedora"),
+            NodeAnnotation("k8s.ovn.org/"),
+        ],
         rule: Always(Yes),
         includes: &[],
         group: None,
@@ -159,10 +166,11 @@ pub(super) const PLUGINS: &[Plugin] = &[
     Plugin {
         name: "kube-router",
         signs: &[DaemonSet("kube-router"), Image("cloudnativelabs/kube-router")],
-        rule: Always(Yes),
+        rule: Rule::KubeRouter,
         includes: &[],
         group: None,
-        source: "https://www.kube-router.io/docs/user-guide/: `--run-firewall` is on by default (Nov 2026)",
+        source: "https://www.kube-router.io/docs/user-guide/: `--run-firewall` is on by default; the manifest \
+                 generic-kuberouter-only-advertise-routes.yaml, for use beside another plugin, turns it off (Nov 2026)",
     },
     Plugin {
         name: "AWS VPC CNI",
@@ -222,7 +230,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
     },
     Plugin {
         name: "k3s",
-        signs: &[NodeAnnotation("k3s.io/hostname")],
+        signs: &[NodeAnnotation("k3s.io/")],
         rule: Rule::K3s,
         includes: &["Flannel"],
         group: None,
@@ -239,7 +247,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Beside("kube-network-policies", Yes, No),
         includes: &[],
         group: None,
-        source: "https://github.com/flannel-io/flannel#networking-details: Flannel is about networking, not policy; \
+        source: "https://github.com/flannel-io/flannel#networking-details: flanneld itself enforces no policies; \
                  its chart can run kube-network-policies beside it (Nov 2026)",
     },
 ];

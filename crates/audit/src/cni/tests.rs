@@ -154,6 +154,10 @@ fn plugins_that_enforce_as_installed() {
         // A mirror may rename the image; the DaemonSet's name stays.
         assert_eq!(of(daemon_set, &["registry.local/x/y:1"]), [(name, Yes)], "{name} by name");
     }
+    assert_eq!(
+        of("x", &["ghcr.io/ovn-kubernetes/ovn-kubernetes/ovn-kube-fedora:release-1.2"]),
+        [("OVN-Kubernetes", Yes)]
+    );
     assert_eq!(of("cilium-envoy", &["quay.io/cilium/cilium-envoy:v1"]), []);
     for (note, name) in [
         ("projectcalico.org/IPv4Address", "Calico"),
@@ -190,6 +194,18 @@ fn clouds_whose_engine_is_an_option() {
     assert_eq!(enforcement(&detect(&world(&both, &[], &[]))), Yes);
     let sdn = found(&world(&[("openshift-sdn/sdn", &["quay.io/openshift/sdn:1"])], &[], &[]));
     assert!(matches!(sdn[..], [("OpenShift SDN", OnlyWith(_))]), "{sdn:?}");
+}
+
+#[test]
+fn kube_router_beside_another_plugin_may_only_route() {
+    let image = ["docker.io/cloudnativelabs/kube-router:v2.6"];
+    assert_eq!(of("kube-router", &image), [("kube-router", Yes)]);
+    let both = [("kube-system/kube-router", &image[..]), ("kube-flannel/kube-flannel-ds", &["flannel/flannel:v1"][..])];
+    let findings = found(&world(&both, &[FLANNEL_NOTE], &[]));
+    assert!(
+        matches!(findings[..], [("kube-router", OnlyWith(what)), ("Flannel", No)] if what.contains("--run-firewall")),
+        "{findings:?}"
+    );
 }
 
 #[test]
