@@ -193,15 +193,16 @@ fn kindnet(images: &[Str]) -> Enforces {
     }
 }
 
-/// k3s runs kube-router's policy controller unless its servers are told not to.
+/// k3s runs kube-router's policy controller unless its servers are told not to. They note their arguments as a JSON list;
+/// what a configuration file says appears there as two words, `"--disable-network-policy","true"`.
 fn k3s(nodes: &[Node]) -> Enforces {
+    const FLAG: &str = "\"--disable-network-policy";
     let told = |node: &Node| {
-        let args = node.annotations.get("k3s.io/node-args");
-        args.is_some_and(|args| {
-            args.contains("--disable-network-policy") && !args.contains("--disable-network-policy=false")
-        })
+        let args = node.annotations.get("k3s.io/node-args")?;
+        let after = args.get(args.find(FLAG)? + FLAG.len()..)?;
+        Some(!["=false\"", "\",\"false\""].iter().any(|off| after.starts_with(off)))
     };
-    if nodes.iter().any(told) { Enforces::No } else { Enforces::Yes }
+    if nodes.iter().any(|node| told(node) == Some(true)) { Enforces::No } else { Enforces::Yes }
 }
 
 fn carrier_words(world: &World, workload: &Workload) -> String {

@@ -3,6 +3,7 @@
 //! Input: flags and environment variables. Output: plain values for [`crate::connect`]. Reads no file.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ impl Access {
 }
 
 /// The environment variables that matter here, read once (and given by hand in tests).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     /// `KUBECONFIG`: a list of files, separated as in `PATH`.
     pub kubeconfig: Option<OsString>,
@@ -41,6 +42,20 @@ pub struct Environment {
     pub http_proxy: Option<String>,
     /// `NO_PROXY` or `no_proxy`.
     pub no_proxy: Option<String>,
+}
+
+/// A proxy's address may hold a password: only whether one is set is shown.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("kubeconfig", &self.kubeconfig)
+            .field("home", &self.home)
+            .field("in_cluster", &self.in_cluster)
+            .field("https_proxy", &self.https_proxy.is_some())
+            .field("http_proxy", &self.http_proxy.is_some())
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
 }
 
 impl Environment {
@@ -64,7 +79,7 @@ impl Environment {
 /// How long to wait for what. Nothing in this crate waits without one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For a TCP and TLS connection.
+    /// For a TCP and TLS connection, and for reading a kubeconfig (it may be a pipe).
     pub connect: Duration,
     /// For one request, answer and body included.
     pub call: Duration,

@@ -37,6 +37,7 @@ pub struct Client {
     place: Place,
     namespace: String,
     server_version: Option<String>,
+    verified: bool,
 }
 
 /// An answer with its status, whatever that is.
@@ -76,6 +77,7 @@ pub fn connect(access: &Access) -> Result<Client, AccessError> {
         None => in_cluster()?,
     };
     let namespace = config.default_namespace.clone();
+    let verified = verified(&config);
     let kube = {
         // The client starts a task of its own, and needs a runtime to start it on.
         let _inside = runtime.enter();
@@ -83,8 +85,15 @@ pub fn connect(access: &Access) -> Result<Client, AccessError> {
             ClientBuilder::try_from(with_bounds(config, access.timeouts)).map_err(|e| unusable(&place, &e))?;
         builder.build()
     };
-    let mut client =
-        Client { kube, runtime: Some(runtime), timeouts: access.timeouts, place, namespace, server_version: None };
+    let mut client = Client {
+        kube,
+        runtime: Some(runtime),
+        timeouts: access.timeouts,
+        place,
+        namespace,
+        server_version: None,
+        verified,
+    };
     client.server_version = client.version()?;
     Ok(client)
 }
@@ -103,6 +112,11 @@ impl Client {
     /// The server's version, such as `v1.37.1`; `None` if it does not say.
     pub fn server_version(&self) -> Option<&str> {
         self.server_version.as_deref()
+    }
+
+    /// True if nobody in between can read or answer: TLS with a checked certificate, or this host itself.
+    pub fn verified(&self) -> bool {
+        self.verified
     }
 
     /// Asks for the version: any server that accepts the credentials answers it, and one that does not says 401.
@@ -221,6 +235,11 @@ impl Client {
             Fault::Other(why) => AccessError::Connection { place, why: one_line(&why) },
         }
     }
+}
+
+fn verified(config: &Config) -> bool {
+    let here = config.cluster_url.host().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+    here || (config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs)
 }
 
 /// `kube`'s configuration for a context, credentials ready to use.

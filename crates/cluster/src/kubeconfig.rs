@@ -13,8 +13,6 @@ use std::time::Duration;
 
 /// Larger files are not kubeconfigs.
 const MAX_BYTES: u64 = 16 << 20;
-/// A named pipe that nobody writes to must not hang us.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A context, with everything it needs.
 pub(crate) struct Chosen {
@@ -40,7 +38,7 @@ pub(crate) fn choose(access: &Access) -> Result<Option<Chosen>, AccessError> {
     let mut config = Kubeconfig::default();
     let mut files = Vec::new();
     for file in &wanted {
-        match read_file(file) {
+        match read_file(file, access.timeouts.connect) {
             Ok(text) => {
                 let next = parse(file, &text)?;
                 config = config.merge(next).map_err(|e| mismatch(file, &e))?;
@@ -71,8 +69,8 @@ fn search(access: &Access) -> Search {
     Search::List(access.environment.home.iter().map(|home| home.join(".kube").join("config")).collect())
 }
 
-/// Reads on a thread of its own: opening a pipe can block for ever.
-fn read_file(file: &Path) -> std::io::Result<String> {
+/// Reads on a thread of its own: opening a pipe that nobody writes to blocks for ever.
+fn read_file(file: &Path, timeout: Duration) -> std::io::Result<String> {
     let (send, receive) = std::sync::mpsc::channel::<std::io::Result<Vec<u8>>>();
     let path = file.to_owned();
     std::thread::Builder::new().name("kubeconfig".into()).spawn(move || {
@@ -85,7 +83,7 @@ fn read_file(file: &Path) -> std::io::Result<String> {
         let _ = send.send(read());
     })?;
     let bytes: Vec<u8> = receive
-        .recv_timeout(READ_TIMEOUT)
+        .recv_timeout(timeout)
         .map_err(|_| std::io::Error::new(std::io::ErrorKind::TimedOut, "nobody writes to this pipe"))??;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(std::io::Error::other(format!("larger than {} MiB", MAX_BYTES >> 20)));

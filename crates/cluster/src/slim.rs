@@ -265,8 +265,10 @@ fn annotation(key: String, value: Value) -> Option<(String, Value)> {
         let mut kept = Vec::new();
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
-            let Some(flag) = K3S_FLAGS.iter().find(|flag| word.split('=').next() == Some(**flag)) else { continue };
-            let takes_value = *flag == "--flannel-backend" && !word.contains('=');
+            if !K3S_FLAGS.iter().any(|flag| word.split('=').next() == Some(*flag)) {
+                continue;
+            }
+            let takes_value = !word.contains('=');
             kept.push(word);
             kept.extend(words.next_if(|next| takes_value && !next.starts_with('-')));
         }
@@ -355,12 +357,13 @@ mod tests {
 
     #[test]
     fn k3s_flags_about_the_network_stay_and_tokens_go() {
-        let args = json!(["server", "--token", "SECRET", "--flannel-backend", "none", "--disable-network-policy"]);
+        let args =
+            json!(["server", "--token", "SECRET", "--flannel-backend", "none", "--disable-network-policy", "true"]);
         let node = json!({"metadata": {"name": "n", "annotations": {
             "k3s.io/node-args": args.to_string(), "k3s.io/node-env": "SECRET", "k3s.io/hostname": "n"}}});
         let kept = slimmed(Shape::Node, node);
         let wanted = json!({"k3s.io/hostname": "n",
-            "k3s.io/node-args": "[\"--flannel-backend\",\"none\",\"--disable-network-policy\"]"});
+            "k3s.io/node-args": "[\"--flannel-backend\",\"none\",\"--disable-network-policy\",\"true\"]"});
         assert_eq!(kept["metadata"]["annotations"], wanted);
     }
 

@@ -116,7 +116,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Always(Yes),
         includes: &[],
         group: Some("crd.antrea.io"),
-        source: "https://antrea.io/docs/main/docs/design/architecture/ (Nov 2026)",
+        source: "https://kubernetes.io/docs/tasks/administer-cluster/network-policy-provider/ (Nov 2026)",
     },
     Plugin {
         name: "OVN-Kubernetes",
@@ -129,7 +129,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Always(Yes),
         includes: &[],
         group: None,
-        source: "https://ovn-kubernetes.io/features/network-security-controls/network-policy/ (Nov 2026)",
+        source: "https://docs.okd.io/4.22/networking/network_security/logging-network-security.html: NetworkPolicy becomes OVN ACLs (Nov 2026)",
     },
     Plugin {
         name: "Kube-OVN",
@@ -137,7 +137,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Always(Yes),
         includes: &[],
         group: None,
-        source: "https://kubeovn.github.io/docs/stable/en/ (Nov 2026); the controller's `--enable-np=false` turns it off",
+        source: "https://github.com/kubeovn/kube-ovn, dist/images/install.sh: ENABLE_NP is true by default (Nov 2026); the controller's `--enable-np=false` turns it off",
     },
     Plugin {
         name: "OpenShift SDN",
@@ -145,7 +145,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Always(OnlyWith("its mode is NetworkPolicy, the default (not Subnet or Multitenant)")),
         includes: &[],
         group: None,
-        source: "https://docs.openshift.com/container-platform/4.14/networking/openshift_sdn/about-openshift-sdn.html (Nov 2026)",
+        source: "https://docs.redhat.com/documentation/openshift_container_platform/4.14/html/networking/multitenant-network-policy (Nov 2026)",
     },
     Plugin {
         name: "Weave Net",
@@ -153,7 +153,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Beside("weave-npc", Yes, No),
         includes: &[],
         group: None,
-        source: "https://github.com/weaveworks/weave, prog/weave-kube: the container `weave-npc` is the policy controller (Nov 2026)",
+        source: "https://kubernetes.io/docs/tasks/administer-cluster/network-policy-provider/weave-network-policy/: the container `weave-npc` is the policy controller (Nov 2026)",
     },
     Plugin {
         name: "kindnet",
@@ -184,7 +184,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         ),
         includes: &[],
         group: None,
-        source: "https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html (Nov 2026)",
+        source: "https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html (Nov 2026)",
     },
     Plugin {
         name: "EKS Auto Mode",
@@ -210,7 +210,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Always(No),
         includes: &[],
         group: None,
-        source: "https://learn.microsoft.com/azure/aks/use-network-policies: a policy engine is chosen separately (Nov 2026)",
+        source: "https://learn.microsoft.com/azure/aks/use-network-policies: an engine is chosen separately, none by default (Nov 2026)",
     },
     Plugin {
         name: "GKE without network policy",
@@ -234,7 +234,7 @@ pub(super) const PLUGINS: &[Plugin] = &[
         rule: Rule::K3s,
         includes: &["Flannel"],
         group: None,
-        source: "https://docs.k3s.io/networking/networking-services#network-policy-controller (Nov 2026)",
+        source: "https://docs.k3s.io/networking/networking-services, and https://github.com/k3s-io/k3s/issues/7244 for the annotation (Nov 2026)",
     },
     Plugin {
         name: "Flannel",

@@ -233,7 +233,9 @@ fn k3s_unless_told_not_to() {
     };
     assert_eq!(with(r#"["server"]"#), [("k3s", Yes)]);
     assert_eq!(with(r#"["server","--disable-network-policy"]"#), [("k3s", No)]);
+    assert_eq!(with(r#"["server","--disable-network-policy","true"]"#), [("k3s", No)]);
     assert_eq!(with(r#"["server","--disable-network-policy=false"]"#), [("k3s", Yes)]);
+    assert_eq!(with(r#"["server","--disable-network-policy","false","--x"]"#), [("k3s", Yes)]);
 }
 
 #[test]

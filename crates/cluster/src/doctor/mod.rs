@@ -105,6 +105,7 @@ pub fn doctor(access: &Access, world: impl FnOnce(&Snapshot) -> Result<World, St
         Ok(client) => {
             checks.push(kubeconfig(&client));
             checks.push(api(&client));
+            checks.push(encryption(&client));
             if let Err(error) = cluster(&client, world, &mut checks) {
                 checks.push(Check::new(Group::Api, "reading", Status::Fail, error.to_string()).hint(error.help()));
             }
@@ -134,6 +135,15 @@ fn api(client: &Client) -> Check {
         Some(version) => Check::new(Group::Api, "reachable", Status::Ok, format!("Kubernetes {version} at {server}")),
         None => Check::new(Group::Api, "reachable", Status::Warn, format!("{server} answers and hides its version")),
     }
+}
+
+fn encryption(client: &Client) -> Check {
+    if client.verified() {
+        return Check::new(Group::Api, "identity", Status::Ok, "the server's identity is verified");
+    }
+    let message = "the server's identity is not verified: whoever is in between can read the credentials and answer";
+    Check::new(Group::Api, "identity", Status::Warn, message)
+        .hint("use https, and `certificate-authority` instead of `insecure-skip-tls-verify`")
 }
 
 /// The one check that failed, and what could therefore not be checked.

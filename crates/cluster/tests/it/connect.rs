@@ -331,3 +331,29 @@ fn in_a_pod_the_service_account_is_used_and_only_without_a_kubeconfig() {
     pod.environment.in_cluster = true;
     assert_eq!(connect(&pod).unwrap().place().context, "main");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_kubeconfig_may_be_a_pipe_and_one_without_a_writer_is_given_up() {
+    let fake = Fake::start(Cluster::new());
+    let home = Home::new();
+    let pipe = home.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut silent = access(Some(pipe.clone()));
+    silent.timeouts.connect = Duration::from_millis(100);
+    let e = error(&silent);
+    assert!(matches!(&e, AccessError::UnreadableKubeconfig { why, .. } if why.contains("nobody writes")), "{e:?}");
+
+    let pipe = home.path().join("pipe2");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (to, text) = (pipe.clone(), good(&fake));
+    std::thread::spawn(move || std::fs::write(to, text).unwrap());
+    assert!(connect(&access(Some(pipe))).is_ok());
+}
+
+#[test]
+fn what_is_printed_of_the_environment_holds_no_password() {
+    let mut with = access(None);
+    with.environment.https_proxy = Some("http://user:s3cr3t@proxy:3128".into());
+    assert!(!format!("{with:?}").contains("s3cr3t"));
+}
