@@ -1,9 +1,9 @@
 //! One half of a verdict: the tiers in order, along every branch.
 
-use crate::matching::node_of;
 use crate::tri::Tri;
 use crate::{cluster, v1};
-use watertight_model::{DependsOn, Direction, Endpoint, Half, L4, Pod, PodId, Reason, RuleRef, Tier, Verdict, World};
+use std::collections::{BTreeMap, BTreeSet};
+use watertight_model::*;
 
 /// May this peer reach this pod, or this pod that peer?
 pub(crate) struct Question<'w> {
@@ -33,62 +33,48 @@ impl<'w> Question<'w> {
     }
 }
 
-/// One way in which a half may be decided, with the rules that do so.
-pub(crate) struct Way {
-    pub(crate) reason: Reason,
-    pub(crate) by: Vec<RuleRef>,
-}
-
-/// Unclear matches that were met on any branch.
+/// The ways in which a half may be decided, each with the rules that do so, and the unclear matches met on any way.
 #[derive(Default)]
-pub(crate) struct Trace {
-    rules: Vec<RuleRef>,
-    depends_on: Vec<DependsOn>,
+pub(crate) struct Ways {
+    by_reason: BTreeMap<Reason, BTreeSet<RuleRef>>,
+    unclear: BTreeSet<RuleRef>,
+    pub(crate) depends_on: BTreeSet<DependsOn>,
 }
 
-impl Trace {
+impl Ways {
+    pub(crate) fn add(&mut self, reason: Reason, rules: impl IntoIterator<Item = RuleRef>) {
+        self.by_reason.entry(reason).or_default().extend(rules);
+    }
+
     /// Remembers an unclear match of this rule (or of the policy's subject) and hands the answer on.
     pub(crate) fn note(&mut self, answer: Tri, rule: RuleRef) -> Tri {
         if let Tri::Unclear(on) = &answer {
-            self.rules.push(rule);
+            self.unclear.insert(rule);
             self.depends_on.extend(on);
         }
         answer
     }
 }
 
-/// A half that no policy is asked about.
-pub(crate) fn settled(reason: Reason) -> Half {
-    Half { verdict: Verdict::Allow, reason, decided_by: Vec::new(), depends_on: Vec::new() }
-}
-
-/// The half of a pod, and whether an unclear match was met.
-pub(crate) fn decide(q: &Question<'_>) -> (Half, bool) {
-    let mut trace = Trace::default();
-    let mut ways = Vec::new();
-    match local_node(q) {
-        Tri::Yes => return (settled(Reason::LocalNode), false),
-        Tri::No => {}
-        Tri::Unclear(on) => {
-            trace.depends_on.extend(on);
-            ways.push(Way { reason: Reason::LocalNode, by: Vec::new() });
-        }
+/// The ways in which the half of a pod may be decided: Admin, then NetworkPolicy, then Baseline, then nobody had a say
+/// (row 129).
+pub(crate) fn decide(q: &Question<'_>) -> Ways {
+    let mut ways = Ways::default();
+    let local = local_node(q);
+    if local != Tri::No {
+        ways.add(Reason::LocalNode, []);
     }
-    // Admin, then NetworkPolicy, then Baseline, then nobody had a say (row 129).
-    let (admin, left_by_admin) = cluster::ways(q, Tier::Admin, &mut trace);
-    ways.extend(admin);
-    if left_by_admin {
-        let (namespaced, not_isolated) = v1::ways(q, &mut trace);
-        ways.extend(namespaced);
-        if not_isolated {
-            let (baseline, left_by_baseline) = cluster::ways(q, Tier::Baseline, &mut trace);
-            ways.extend(baseline);
-            if left_by_baseline {
-                ways.push(Way { reason: Reason::DefaultAllow, by: Vec::new() });
-            }
-        }
+    if let Tri::Unclear(on) = &local {
+        ways.depends_on.extend(on);
     }
-    (conclude(q, ways, &trace), !trace.depends_on.is_empty())
+    if local != Tri::Yes
+        && cluster::leaves(q, Tier::Admin, &mut ways)
+        && v1::leaves(q, &mut ways)
+        && cluster::leaves(q, Tier::Baseline, &mut ways)
+    {
+        ways.add(Reason::DefaultAllow, []);
+    }
+    ways
 }
 
 /// Ingress from the pod's own node, or from a hostNetwork pod there (U6, rows 96, 97, 157).
@@ -96,56 +82,33 @@ fn local_node(q: &Question<'_>) -> Tri {
     if q.is_egress() {
         return Tri::No; // egress to the own node is subject to policy (row 99)
     }
+    let node_of = |id: PodId| q.world.pods[id.index()].node.ok_or(Tri::unclear(DependsOn::NodeOfPod(id)));
     let source = match q.peer {
         Endpoint::Node(id) => Ok(id),
-        Endpoint::Pod(id) if q.world.pods[id.index()].host_network => {
-            node_of(q.world, id).map(|(node, _)| node).ok_or(DependsOn::NodeOfPod(id))
-        }
+        Endpoint::Pod(id) if q.world.pods[id.index()].host_network => node_of(id),
         Endpoint::Pod(_) | Endpoint::External(_) => return Tri::No,
     };
-    let own = node_of(q.world, q.subject).map(|(node, _)| node).ok_or(DependsOn::NodeOfPod(q.subject));
-    match (source, own) {
+    match (source, node_of(q.subject)) {
         (Ok(a), Ok(b)) => Tri::from_bool(a == b),
-        (Err(on), Ok(_)) | (Ok(_), Err(on)) => Tri::unclear(on),
-        (Err(a), Err(b)) => Tri::Unclear(vec![a, b]),
+        (Err(unknown), Ok(_)) | (Ok(_), Err(unknown)) => unknown,
+        (Err(a), Err(b)) => a.and(b),
     }
 }
 
-/// Allow if all ways allow, deny if all deny, else depends. Then policies that are not evaluated (U11).
-fn conclude(q: &Question<'_>, ways: Vec<Way>, trace: &Trace) -> Half {
-    let allow = ways.iter().all(|w| allows(w.reason));
-    let deny = ways.iter().all(|w| !allows(w.reason));
-    let mut half = match ways.iter().map(|w| w.reason).min() {
-        Some(reason) if allow || deny => {
-            let verdict = if allow { Verdict::Allow } else { Verdict::Deny };
-            let by = ways.into_iter().filter(|w| w.reason == reason).flat_map(|w| w.by).collect();
-            Half { verdict, reason, decided_by: by, depends_on: Vec::new() }
+/// Allow if all ways allow, deny if all deny, else depends.
+pub(crate) fn conclude(ways: Ways) -> Half {
+    let reasons: Vec<Reason> = ways.by_reason.keys().copied().collect();
+    let (verdict, reason, rules, depends_on) = match ways.by_reason.into_iter().next() {
+        Some((reason, rules)) if reasons.iter().all(|r| denies(*r) == denies(reason)) => {
+            let verdict = if denies(reason) { Verdict::Deny } else { Verdict::Allow };
+            (verdict, reason, rules, BTreeSet::new())
         }
-        _ => Half {
-            verdict: Verdict::Depends,
-            reason: Reason::Unclear,
-            decided_by: trace.rules.clone(),
-            depends_on: trace.depends_on.clone(),
-        },
+        _ => (Verdict::Depends, Reason::Unclear, ways.unclear, ways.depends_on),
     };
-    for (policy, i) in q.world.foreign_policies.iter().zip(0u32..) {
-        let concerns = policy.namespace.is_none_or(|namespace| namespace == q.subject().namespace);
-        if concerns && !q.subject().finished {
-            half.verdict = Verdict::Depends;
-            half.depends_on.push(DependsOn::ForeignPolicy(i));
-        }
-    }
-    half.decided_by.sort_unstable();
-    half.decided_by.dedup();
-    half.depends_on.sort_unstable();
-    half.depends_on.dedup();
-    half
+    let (decided_by, depends_on) = (rules.into_iter().collect(), depends_on.into_iter().collect());
+    Half { verdict, reason, decided_by, depends_on }
 }
 
-fn allows(reason: Reason) -> bool {
-    match reason {
-        Reason::OwnAddress | Reason::NotSubject | Reason::LocalNode | Reason::DefaultAllow => true,
-        Reason::AdminAccept | Reason::PolicyAllow | Reason::BaselineAccept => true,
-        Reason::AdminDeny | Reason::PolicyDeny | Reason::BaselineDeny | Reason::Unclear => false,
-    }
+fn denies(reason: Reason) -> bool {
+    matches!(reason, Reason::AdminDeny | Reason::PolicyDeny | Reason::BaselineDeny)
 }

@@ -2,11 +2,9 @@
 
 use crate::tri::Tri;
 use std::net::IpAddr;
+use watertight_model::label::NAMESPACE_NAME_LABEL;
 use watertight_model::policy::BlockCidr;
-use watertight_model::{
-    Cidr, ContainerKind, DependsOn, Endpoint, Family, Labels, NamespaceId, Node, NodeId, Op, Pod, PodId, PortMatch,
-    Protocol, Requirement, Selector, World, addr, label::NAMESPACE_NAME_LABEL,
-};
+use watertight_model::*;
 
 /// True if some operator is not known: the selector as a whole means nothing then (row 47).
 pub(crate) fn unreadable(selector: &Selector) -> bool {
@@ -16,13 +14,12 @@ pub(crate) fn unreadable(selector: &Selector) -> bool {
 /// `Requirement.Matches` of apimachinery, for one requirement (rows 31 to 39). Unknown operators match nothing here;
 /// whoever asks checks [`unreadable`] first.
 fn holds(requirement: &Requirement, labels: &Labels) -> bool {
-    let value = labels.get(&requirement.key);
-    match &requirement.op {
-        Op::In(values) => value.is_some_and(|v| values.contains(v)),
-        Op::NotIn(values) => value.is_none_or(|v| !values.contains(v)),
-        Op::Exists => value.is_some(),
-        Op::DoesNotExist => value.is_none(),
-        Op::Unknown(_) => false,
+    match (&requirement.op, labels.get(&requirement.key)) {
+        (Op::In(values), value) => value.is_some_and(|v| values.contains(v)),
+        (Op::NotIn(values), value) => value.is_none_or(|v| !values.contains(v)),
+        (Op::Exists, value) => value.is_some(),
+        (Op::DoesNotExist, value) => value.is_none(),
+        (Op::Unknown(_), _) => false,
     }
 }
 
@@ -34,23 +31,20 @@ pub(crate) fn labels_match(selector: &Selector, labels: &Labels) -> bool {
 /// A namespace selector; only the name of an undeclared namespace is known (U4).
 pub(crate) fn namespace_matches(world: &World, selector: &Selector, id: NamespaceId) -> Tri {
     let namespace = &world.namespaces[id.index()];
-    Tri::all(selector.requirements.iter().map(|r| {
-        if namespace.declared || *r.key == *NAMESPACE_NAME_LABEL {
-            Tri::from_bool(holds(r, &namespace.labels))
-        } else {
-            Tri::unclear(DependsOn::NamespaceLabels(id))
-        }
-    }))
+    let known = |r: &Requirement| namespace.declared || *r.key == *NAMESPACE_NAME_LABEL;
+    let answers = selector.requirements.iter().map(|r| match known(r) {
+        true => Tri::from_bool(holds(r, &namespace.labels)),
+        false => Tri::unclear(DependsOn::NamespaceLabels(id)),
+    });
+    answers.fold(Tri::Yes, Tri::and)
 }
 
 /// One block against one address. IPv4-mapped blocks: U7.
 fn in_block(block: &BlockCidr, address: IpAddr) -> Tri {
-    match block.mapped {
-        None => Tri::from_bool(block.cidr.contains(address)),
-        Some(mapped) if block.cidr.contains(address) || mapped.contains(address) => {
-            Tri::unclear(DependsOn::MappedBlock)
-        }
-        Some(_) => Tri::No,
+    match (block.mapped, block.cidr.contains(address)) {
+        (None, inside) => Tri::from_bool(inside),
+        (Some(mapped), inside) if inside || mapped.contains(address) => Tri::unclear(DependsOn::MappedBlock),
+        (Some(_), _) => Tri::No,
     }
 }
 
@@ -59,49 +53,39 @@ fn in_block_except(block: &BlockCidr, except: &[BlockCidr], address: IpAddr) -> 
     in_block(block, address).and(Tri::any(except.iter().map(|hole| in_block(hole, address))).not())
 }
 
-/// The whole space of IPv4: where a host of which nothing is known may be (U2, U3).
-fn anywhere() -> Vec<Cidr> {
-    vec![Cidr::all(Family::V4)]
-}
-
 /// Where pods live if the world does not say: the private ranges and the shared one (U1).
-fn private_space() -> Vec<Cidr> {
-    let private = [([10, 0, 0, 0], 8), ([172, 16, 0, 0], 12), ([192, 168, 0, 0], 16), ([100, 64, 0, 0], 10)];
-    private.into_iter().filter_map(|(first, len)| Cidr::new(IpAddr::from(first), len)).collect()
-}
+const PRIVATE: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
 
-/// An address block against an endpoint (U1, U2, U3).
+/// An address block against an endpoint: its addresses one by one; if none is known, the space where it may be.
 pub(crate) fn block_matches(world: &World, block: &BlockCidr, except: &[BlockCidr], end: Endpoint) -> Tri {
-    let one_by_one = |addresses: &[IpAddr], space: Vec<Cidr>, unknown: DependsOn| {
-        let asked = if addresses.is_empty() { sample(&space, block, except) } else { addresses.to_vec() };
-        unanimous(asked.iter().map(|a| in_block_except(block, except, *a)), unknown)
-    };
-    match end {
-        Endpoint::External(address) => in_block_except(block, except, address),
-        Endpoint::Node(id) => one_by_one(&world.nodes[id.index()].addresses, anywhere(), DependsOn::NodeAddress(id)),
-        Endpoint::Pod(id) => match (&world.pods[id.index()], node_of(world, id)) {
-            (pod, Some((node_id, node))) if pod.host_network && pod.ips.is_empty() => {
-                one_by_one(&node.addresses, anywhere(), DependsOn::NodeAddress(node_id))
+    let (addresses, unknown, of_host) = match end {
+        Endpoint::External(address) => return in_block_except(block, except, address),
+        Endpoint::Node(id) => (&world.nodes[id.index()].addresses, DependsOn::NodeAddress(id), true), // U3
+        Endpoint::Pod(id) => match &world.pods[id.index()] {
+            // U2: its own listed addresses, else its node's
+            Pod { host_network: true, ips, node: Some(node), .. } if ips.is_empty() => {
+                (&world.nodes[node.index()].addresses, DependsOn::NodeAddress(*node), true)
             }
-            (pod, _) if pod.host_network => one_by_one(&pod.ips, anywhere(), DependsOn::PodAddress(id)),
-            (pod, _) => {
-                let space = if world.pod_cidrs.is_empty() { private_space() } else { world.pod_cidrs.clone() };
-                one_by_one(&pod.ips, space, DependsOn::PodAddress(id))
-            }
+            pod => (&pod.ips, DependsOn::PodAddress(id), pod.host_network),
         },
-    }
+    };
+    let space: Vec<Cidr> = match (of_host, &world.pod_cidrs) {
+        (true, _) => vec![Cidr::all(Family::V4)],
+        (false, cidrs) if cidrs.is_empty() => PRIVATE.iter().filter_map(|text| text.parse().ok()).collect(),
+        (false, cidrs) => cidrs.clone(),
+    };
+    let asked = if addresses.is_empty() { sample(&space, block, except) } else { addresses.clone() };
+    unanimous(asked.iter().map(|a| in_block_except(block, except, *a)).collect(), unknown)
 }
 
 /// Yes if all are, no if none is, else unclear.
-fn unanimous(answers: impl Iterator<Item = Tri>, unknown: DependsOn) -> Tri {
-    let answers: Vec<Tri> = answers.collect();
+fn unanimous(answers: Vec<Tri>, unknown: DependsOn) -> Tri {
     if answers.iter().all(|a| *a == Tri::Yes) {
         Tri::Yes
     } else if answers.iter().all(|a| *a == Tri::No) {
         Tri::No
     } else {
-        let missing = answers.into_iter().filter_map(|a| if let Tri::Unclear(on) = a { Some(on) } else { None });
-        Tri::Unclear([vec![unknown], missing.flatten().collect()].concat())
+        answers.into_iter().filter(|a| matches!(a, Tri::Unclear(_))).fold(Tri::unclear(unknown), Tri::and)
     }
 }
 
@@ -111,40 +95,36 @@ fn sample(space: &[Cidr], block: &BlockCidr, except: &[BlockCidr]) -> Vec<IpAddr
     let written = std::iter::once(block).chain(except).flat_map(|b| std::iter::once(b.cidr).chain(b.mapped));
     let edges = space.iter().copied().chain(written).flat_map(|cidr| {
         let (first, last) = cidr.range();
-        let (_, end, _) = addr::number(Cidr::all(cidr.family()).addr());
-        let after = if last == Cidr::all(cidr.family()).range().1 { end } else { last + 1 };
-        [addr::address(cidr.family(), first), addr::address(cidr.family(), after)]
+        [first, last.saturating_add(1)].map(|edge| addr::address(cidr.family(), edge))
     });
     edges.filter(|edge| space.iter().any(|s| s.contains(*edge))).collect()
 }
 
-/// The node that a pod runs on, if it is known.
-pub(crate) fn node_of(world: &World, pod: PodId) -> Option<(NodeId, &Node)> {
-    let id = world.pods[pod.index()].node?;
-    Some((id, &world.nodes[id.index()]))
+/// Pods by namespace and labels, as cluster policies select them, as subject or as peer: hostNetwork pods never
+/// (row 145), finished pods never (107).
+pub(crate) fn cluster_selects(world: &World, namespaces: &Selector, pods: &Selector, id: PodId) -> Tri {
+    let pod = &world.pods[id.index()];
+    let may = !pod.host_network && !pod.finished && labels_match(pods, &pod.labels);
+    Tri::from_bool(may).and(namespace_matches(world, namespaces, pod.namespace))
 }
 
-/// A number or a range against a port of the right protocol. Names: see [`named`] and [`named_deny`].
-pub(crate) fn number_matches(port: &PortMatch, actual: u16) -> bool {
+/// A port of the right protocol against the port of a rule; a name is looked up on the pod that receives the traffic.
+pub(crate) fn port_is(port: &PortMatch, receiver: Option<&Pod>, protocol: Protocol, actual: u16) -> bool {
     match port {
         PortMatch::Any => true,
         PortMatch::Range(first, last) => (*first..=*last).contains(&actual),
-        PortMatch::Named(_) => false,
+        PortMatch::Named(name) => named(receiver, name, protocol, false).contains(&actual),
     }
 }
 
-/// A port name in a rule that allows or passes: the first port of this name and protocol in spec order, regular
-/// containers before sidecars, other init containers never (rows 54 to 60).
-pub(crate) fn named(receiver: Option<&Pod>, name: &str, protocol: Protocol, actual: u16) -> bool {
-    let of = |kind: ContainerKind| receiver.into_iter().flat_map(|p| &p.ports).filter(move |p| p.container == kind);
-    of(ContainerKind::Regular)
-        .chain(of(ContainerKind::Sidecar))
-        .find(|p| p.name.as_deref() == Some(name) && p.protocol == protocol)
-        .is_some_and(|p| p.port == actual)
-}
-
-/// A port name in a rule that denies: every port of this name, whatever the container (rows 59, 60).
-pub(crate) fn named_deny(receiver: Option<&Pod>, name: &str, protocol: Protocol, actual: u16) -> bool {
-    let mut ports = receiver.into_iter().flat_map(|p| &p.ports);
-    ports.any(|p| p.name.as_deref() == Some(name) && p.protocol == protocol && p.port == actual)
+/// The numbers that a name stands for. In a rule that denies: every port of this name and protocol; else the first in spec
+/// order, regular containers before sidecars, other init containers never (rows 54 to 60).
+pub(crate) fn named(receiver: Option<&Pod>, name: &str, protocol: Protocol, denies: bool) -> Vec<u16> {
+    let called = |p: &&ContainerPort| p.name.as_deref() == Some(name) && p.protocol == protocol;
+    let called = receiver.into_iter().flat_map(|pod| &pod.ports).filter(called);
+    if denies {
+        return called.map(|p| p.port).collect();
+    }
+    let counted = called.filter(|p| p.container != ContainerKind::Init);
+    counted.min_by_key(|p| p.container == ContainerKind::Sidecar).map(|p| p.port).into_iter().collect()
 }

@@ -48,9 +48,4 @@ impl Tri {
     pub(crate) fn any(all: impl IntoIterator<Item = Tri>) -> Tri {
         all.into_iter().fold(No, Tri::or)
     }
-
-    /// Yes if all of them are (an empty list included).
-    pub(crate) fn all(all: impl IntoIterator<Item = Tri>) -> Tri {
-        all.into_iter().fold(Yes, Tri::and)
-    }
 }

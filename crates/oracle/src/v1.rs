@@ -1,17 +1,14 @@
 //! `networking.k8s.io/v1` NetworkPolicy: isolation, and the union of what the isolating policies admit.
 
-use crate::half::{Question, Trace, Way};
-use crate::matching::{block_matches, labels_match, named, namespace_matches, number_matches, unreadable};
+use crate::half::{Question, Ways};
+use crate::matching::{block_matches, labels_match, namespace_matches, port_is, unreadable};
 use crate::tri::Tri;
 use std::collections::BTreeSet;
-use watertight_model::{
-    DependsOn, Endpoint, L4, NamespaceId, NetworkPolicy, Peer, PeerKind, Peers, PolicyRef, PortEntry, PortMatch, Ports,
-    Reason, Rule, RuleRef, Selector,
-};
+use watertight_model::*;
 
-/// What the NetworkPolicies may say: each way in which they decide, and whether they may leave the pod not isolated.
-pub(crate) fn ways(q: &Question<'_>, trace: &mut Trace) -> (Vec<Way>, bool) {
-    // (isolated, admitted) on every branch.
+/// Adds the ways in which the NetworkPolicies decide. True if they may leave the pod not isolated.
+pub(crate) fn leaves(q: &Question<'_>, ways: &mut Ways) -> bool {
+    // Is the pod isolated, and is the traffic admitted? On every branch.
     let mut branches = BTreeSet::from([(false, false)]);
     let (mut isolating, mut admitting) = (Vec::new(), Vec::new());
     for (policy, index) in q.world.policies.iter().zip(0u32..) {
@@ -19,44 +16,31 @@ pub(crate) fn ways(q: &Question<'_>, trace: &mut Trace) -> (Vec<Way>, bool) {
         if !policy.isolates(q.direction) {
             continue; // rules of a direction that policyTypes does not name have no effect (rows 21, 22)
         }
-        let selected = trace.note(selects(q, policy), reference(None));
+        let selected = ways.note(selects(q, policy), reference(None));
         if selected == Tri::No {
             continue;
         }
         isolating.push(reference(None));
         let mut admitted = Tri::No;
         for (rule, i) in policy.rules(q.direction).iter().zip(0u32..) {
-            if unreadable(&policy.subject) {
-                continue; // isolates, admits nothing (row 47)
-            }
-            let admits = trace.note(rule_admits(q, policy.namespace, rule), reference(Some(i)));
-            if admits != Tri::No {
-                admitting.push(reference(Some(i)));
-            }
+            let admits = ways.note(rule_admits(q, policy, rule), reference(Some(i)));
+            admitting.extend((admits != Tri::No).then_some(reference(Some(i))));
             admitted = admitted.or(admits);
         }
-        let mut next = BTreeSet::new();
-        for (was_isolated, was_admitted) in branches {
-            if selected != Tri::Yes {
-                next.insert((was_isolated, was_admitted));
-            }
-            if admitted != Tri::Yes {
-                next.insert((true, was_admitted));
-            }
-            if admitted != Tri::No {
-                next.insert((true, true));
-            }
+        let before = std::mem::take(&mut branches);
+        for (was_isolated, was_admitted) in before {
+            branches.extend((selected != Tri::Yes).then_some((was_isolated, was_admitted)));
+            branches.extend((admitted != Tri::Yes).then_some((true, was_admitted)));
+            branches.extend((admitted != Tri::No).then_some((true, true)));
         }
-        branches = next;
     }
-    let mut ways = Vec::new();
     if branches.contains(&(true, true)) {
-        ways.push(Way { reason: Reason::PolicyAllow, by: admitting });
+        ways.add(Reason::PolicyAllow, admitting);
     }
     if branches.contains(&(true, false)) {
-        ways.push(Way { reason: Reason::PolicyDeny, by: isolating });
+        ways.add(Reason::PolicyDeny, isolating);
     }
-    (ways, branches.contains(&(false, false)))
+    branches.contains(&(false, false))
 }
 
 /// `spec.podSelector`: pods of the policy's own namespace (rows 15, 26); finished pods never (107).
@@ -73,45 +57,39 @@ fn selects(q: &Question<'_>, policy: &NetworkPolicy) -> Tri {
 }
 
 /// `from`/`to` AND `ports`. Taken pair by pair, because a port name never matches through an address block (row 58).
-fn rule_admits(q: &Question<'_>, own: NamespaceId, rule: &Rule) -> Tri {
-    let peers: Vec<Option<&Peer>> = match &rule.peers {
+fn rule_admits(q: &Question<'_>, policy: &NetworkPolicy, rule: &Rule) -> Tri {
+    if unreadable(&policy.subject) {
+        return Tri::No; // isolates, admits nothing (row 47)
+    }
+    let peers: Vec<Option<&PeerKind>> = match &rule.peers {
         Peers::Any(_) => vec![None],
-        Peers::Of(peers) => peers.iter().map(Some).collect(),
+        Peers::Of(peers) => peers.iter().map(|p| Some(&p.kind)).collect(),
     };
     let ports: Vec<Option<&PortEntry>> = match &rule.ports {
         Ports::Any(_) => vec![None],
         Ports::Of(ports) => ports.iter().map(Some).collect(),
     };
-    let mut admits = Tri::No;
-    for peer in &peers {
-        let peer_matches = peer.map_or(Tri::Yes, |p| peer_matches(q, own, &p.kind));
-        for port in &ports {
-            let through_block = matches!(peer, Some(Peer { kind: PeerKind::Block(_), .. }));
-            let is_named = matches!(port, Some(PortEntry { port: PortMatch::Named(_), .. }));
-            if q.is_egress() && through_block && is_named {
-                continue;
-            }
-            admits = admits.or(peer_matches.clone().and(port_matches(q, *port)));
+    let pairs = peers.iter().flat_map(|peer| ports.iter().map(move |port| (*peer, *port)));
+    Tri::any(pairs.map(|(peer, port)| {
+        let by_name = matches!(port, Some(PortEntry { port: PortMatch::Named(_), .. }));
+        match peer {
+            Some(PeerKind::Block(_)) if q.is_egress() && by_name => Tri::No,
+            peer => peer.map_or(Tri::Yes, |p| peer_matches(q, policy.namespace, p)).and(port_matches(q, port)),
         }
-    }
-    admits
+    }))
 }
 
-/// One entry of `from` or `to`.
+/// One entry of `from` or `to`. Selectors: `namespaceSelector` AND `podSelector`; without the former the policy's own
+/// namespace, without the latter all pods (rows 10 to 13, 40, 41). Nodes and external addresses are no pods.
 fn peer_matches(q: &Question<'_>, own: NamespaceId, peer: &PeerKind) -> Tri {
-    match peer {
-        PeerKind::Block(block) => block_matches(q.world, &block.cidr, &block.except, q.peer),
-        PeerKind::Pods { namespaces, pods } => pods_match(q, own, namespaces.as_ref(), pods.as_ref()),
-    }
-}
-
-/// `namespaceSelector` AND `podSelector`; without the former the policy's own namespace, without the latter all pods
-/// (rows 10 to 13, 40, 41). Nodes and external addresses are no pods.
-fn pods_match(q: &Question<'_>, own: NamespaceId, namespaces: Option<&Selector>, pods: Option<&Selector>) -> Tri {
-    let Endpoint::Pod(id) = q.peer else { return Tri::No };
+    let (namespaces, pods, id) = match (peer, q.peer) {
+        (PeerKind::Block(block), _) => return block_matches(q.world, &block.cidr, &block.except, q.peer),
+        (PeerKind::Pods { namespaces, pods }, Endpoint::Pod(id)) => (namespaces.as_ref(), pods.as_ref(), id),
+        (PeerKind::Pods { .. }, Endpoint::Node(_) | Endpoint::External(_)) => return Tri::No,
+    };
     let pod = &q.world.pods[id.index()];
     if pod.finished || namespaces.is_some_and(unreadable) || pods.is_some_and(unreadable) {
-        return Tri::No;
+        return Tri::No; // rows 107, 47
     }
     let in_namespace = match namespaces {
         None => Tri::from_bool(pod.namespace == own),
@@ -128,12 +106,8 @@ fn port_matches(q: &Question<'_>, entry: Option<&PortEntry>) -> Tri {
         (None, L4::Port(..)) => Tri::Yes,
         (None, L4::Other) => Tri::unclear(DependsOn::OtherProtocol), // U8
         (Some(_), L4::Other) => Tri::No,
-        (Some(entry), L4::Port(protocol, port)) => Tri::from_bool(
-            entry.protocol == protocol
-                && match &entry.port {
-                    PortMatch::Named(name) => named(q.receiver(), name, protocol, port),
-                    number => number_matches(number, port),
-                },
-        ),
+        (Some(entry), L4::Port(protocol, port)) => {
+            Tri::from_bool(entry.protocol == protocol && port_is(&entry.port, q.receiver(), protocol, port))
+        }
     }
 }
