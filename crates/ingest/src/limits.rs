@@ -11,16 +11,17 @@ pub struct Limits {
     pub max_total_bytes: u64,
     /// Files found below the directories given. Default 100,000.
     pub max_files: usize,
-    /// Documents in one input. Default 2,000,000.
+    /// Documents in one input: pieces between `---` lines, empty ones included. Default 1,000,000.
     pub max_documents: usize,
     /// Mappings and sequences inside one another; the outermost counts as 1. Default 64: the deepest field of the kinds
     /// that are read (a pod template's node affinity) is at 16, and one `List` adds 2.
     pub max_depth: usize,
-    /// Nodes (scalars, sequences, mappings; keys not counted) in the text of one document. Default 2,000,000, which
-    /// is 224 MB of tree at worst.
+    /// Nodes (scalars, sequences, mappings; keys not counted) in the text of one document. Default 1,250,000: 140 MB of
+    /// tree at worst, which about 5,000 pods in one `List` reach.
     pub max_nodes: usize,
     /// Nodes that anchors (`&name`) and aliases (`*name`) copy within one document; 64 bytes of text count as one more.
-    /// Default 100,000, and whatever is set here, never more than 100 + 4 per byte of the document.
+    /// Default 100,000, and whatever is set here, never more than 100 + 4 per byte of the
+    /// document up to there.
     pub max_alias_nodes: usize,
     /// Bytes of one scalar, after escapes. Default 1,572,864: what etcd takes in one request.
     pub max_scalar_bytes: usize,
@@ -36,9 +37,9 @@ impl Default for Limits {
             max_bytes: 128 << 20,
             max_total_bytes: 1 << 30,
             max_files: 100_000,
-            max_documents: 2_000_000,
+            max_documents: 1_000_000,
             max_depth: 64,
-            max_nodes: 2_000_000,
+            max_nodes: 1_250_000,
             max_alias_nodes: 100_000,
             max_scalar_bytes: 1_572_864,
             max_errors: 100,

@@ -12,7 +12,8 @@
 //! * A Helm chart is an error: its templates are no manifests before they are rendered. A `kustomization.yaml` is left out.
 
 mod error;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::collections::BTreeSet;

@@ -173,8 +173,8 @@ fn fifos_sockets_and_devices_are_refused_without_opening_them() {
 fn unreadable_files_and_directories() {
     let d = dir(&["a.yaml", "sub/b.yaml"]);
     let (file, sub) = (d.path().join("a.yaml"), d.path().join("sub"));
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
-    fs::set_permissions(&sub, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(&sub, fs::Permissions::from_mode(0o000)).unwrap();
     let found = search(&d);
     // The superuser can read everything: then there is nothing to refuse.
     if fs::read_dir(&sub).is_err() {

@@ -27,6 +27,18 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// The offset of the first document marker behind `from` (and never at 0: that one belongs to this piece).
+    pub(super) fn next_marker(&self, from: usize) -> Option<usize> {
+        find_marker(self.text, from + 1)
+    }
+
+    /// The piece before and the piece from `at`, which is the start of a line.
+    pub(super) fn split(&self, at: usize) -> (Chunk<'a>, Chunk<'a>) {
+        let (head, tail) = self.text.split_at(floor(self.text, at));
+        let rest = Chunk { text: tail, byte: self.byte + n32(head.len()), line: self.line + n32(count_lines(head)) };
+        (Chunk { text: head, ..*self }, rest)
+    }
+
     /// The span of a byte range of this piece, by counting from its start. For errors only: linear.
     pub(super) fn span(&self, start: usize, end: usize) -> Span {
         let (line, column) = self.line_column(start);
@@ -76,47 +88,11 @@ pub(super) fn count_lines(text: &str) -> usize {
     feeds + alone
 }
 
-/// Cuts a piece at the `---` markers that stand at the start of a line. Each piece begins with its marker.
+/// The offset of the first document marker (`---` at the start of a line, before white space) at or after `from` that is
+/// not at offset 0.
 ///
-/// This is where YAML itself cuts: `---` in column 1 followed by white space ends whatever is open, even a block
-/// scalar, and is an error inside quotes and brackets (<https://yaml.org/spec/1.2.2/#914-explicit-documents>).
-pub(super) struct Chunks<'a> {
-    rest: Option<Chunk<'a>>,
-}
-
-impl<'a> Chunks<'a> {
-    pub(super) fn new(whole: Chunk<'a>) -> Self {
-        Self { rest: Some(whole) }
-    }
-
-    /// Nothing to cut.
-    pub(super) fn empty() -> Self {
-        Self { rest: None }
-    }
-
-    /// Takes whole documents of together at least `bytes` bytes, or what is left.
-    pub(super) fn take_at_least(&mut self, bytes: usize) -> Option<Chunk<'a>> {
-        let rest = self.rest.take()?;
-        let from = floor(rest.text, bytes.max(1));
-        if let Some(at) = find_marker(rest.text, from) {
-            let (head, tail) = rest.text.split_at(at);
-            let line = rest.line + n32(count_lines(head));
-            self.rest = Some(Chunk { text: tail, byte: rest.byte + n32(at), line });
-            return Some(Chunk { text: head, ..rest });
-        }
-        Some(rest)
-    }
-}
-
-impl<'a> Iterator for Chunks<'a> {
-    type Item = Chunk<'a>;
-
-    fn next(&mut self) -> Option<Chunk<'a>> {
-        self.take_at_least(1)
-    }
-}
-
-/// The offset of the first document marker at or after `from` that is not at offset 0.
+/// This is where YAML itself parts documents: such a marker ends whatever is open, even a block scalar, and is an error
+/// inside quotes and brackets (<https://yaml.org/spec/1.2.2/#914-explicit-documents>).
 fn find_marker(text: &str, from: usize) -> Option<usize> {
     let mut from = floor(text, from.saturating_sub(1));
     while let Some(found) = text[from..].find("\n---") {

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::place::{Chunk, Chunks, n32};
+use super::place::{Chunk, n32};
 use super::{Document, ErrorKind, Span, TreeError, json, yaml};
 use crate::limits::Limits;
 
@@ -110,7 +110,7 @@ where
         documents(text, format, limits, &mut |result| results.push(result.map(&f)));
         return results;
     }
-    let queue = Mutex::new(Splitter::new(text, limits).batches());
+    let queue = Mutex::new(Splitter::new(text, limits).enumerate());
     let work = || {
         let mut done: Vec<(usize, Vec<Result<T, TreeError>>)> = Vec::new();
         loop {
@@ -119,7 +119,7 @@ where
             let Some((number, part)) = next else { return done };
             let mut results = Vec::new();
             let mut errors = 0;
-            run(part, limits, &mut |result| {
+            read_part(part, limits, &mut |result| {
                 errors += usize::from(result.is_err());
                 results.push(result.map(&f));
                 // One more than the budget: the merge below must see that there are more.
@@ -181,15 +181,17 @@ impl ErrorBudget {
 /// Bytes of text that a thread takes at a time.
 const BATCH: usize = 128 << 10;
 
-/// A piece of work: text to read, or the fault at which cutting stopped.
+/// A piece of work.
 enum Part<'a> {
+    /// Whole documents.
     Text(Chunk<'a>),
+    /// The fault at which cutting stopped.
     Fault(TreeError),
 }
 
-/// Cuts a YAML text into documents within the document budget.
+/// Cuts a YAML text into pieces of about [`BATCH`] bytes, each of whole documents, within the document budget.
 struct Splitter<'a> {
-    chunks: Chunks<'a>,
+    rest: Option<Chunk<'a>>,
     left: usize,
     limit: usize,
     fault: Option<TreeError>,
@@ -200,48 +202,46 @@ impl<'a> Splitter<'a> {
         let whole = Chunk::whole(text);
         // What one reader takes for a line break and another does not is refused before anything is cut.
         let fault = ambiguous_break(whole);
-        let chunks = Chunks::new(whole);
-        let left = if fault.is_some() { 0 } else { limits.max_documents };
-        Self { chunks, left, limit: limits.max_documents, fault }
+        let rest = if fault.is_some() { None } else { Some(whole) };
+        Self { rest, left: limits.max_documents, limit: limits.max_documents, fault }
     }
+}
+
+impl<'a> Iterator for Splitter<'a> {
+    type Item = Part<'a>;
 
     fn next(&mut self) -> Option<Part<'a>> {
         if let Some(fault) = self.fault.take() {
-            self.left = 0;
-            self.chunks = Chunks::empty();
             return Some(Part::Fault(fault));
         }
-        let chunk = self.chunks.next()?;
-        if self.left == 0 {
-            self.chunks = Chunks::empty();
-            let kind = ErrorKind::TooManyDocuments { limit: self.limit };
-            return Some(Part::Fault(TreeError { kind, span: chunk.char_span(0) }));
-        }
-        self.left -= 1;
-        Some(Part::Text(chunk))
-    }
-
-    /// Pieces of about [`BATCH`] bytes, numbered.
-    fn batches(mut self) -> impl Iterator<Item = (usize, Vec<Part<'a>>)> {
-        let mut number = 0;
-        std::iter::from_fn(move || {
-            let mut parts = Vec::new();
-            let mut bytes = 0;
-            while bytes < BATCH {
-                let Some(part) = self.next() else { break };
-                if let Part::Text(chunk) = &part {
-                    bytes += chunk.text.len();
+        let rest = self.rest.take()?;
+        let mut end = 0;
+        while end < BATCH {
+            if self.left == 0 {
+                let (head, tail) = rest.split(end);
+                let kind = ErrorKind::TooManyDocuments { limit: self.limit };
+                let fault = TreeError { kind, span: tail.char_span(0) };
+                if end == 0 {
+                    return Some(Part::Fault(fault));
                 }
-                parts.push(part);
+                self.fault = Some(fault);
+                return Some(Part::Text(head));
             }
-            number += 1;
-            (!parts.is_empty()).then_some((number, parts))
-        })
+            self.left -= 1;
+            match rest.next_marker(end) {
+                Some(marker) => end = marker,
+                None => return Some(Part::Text(rest)),
+            }
+        }
+        let (head, tail) = rest.split(end);
+        self.rest = Some(tail);
+        Some(Part::Text(head))
     }
 }
 
 fn ambiguous_break(whole: Chunk<'_>) -> Option<TreeError> {
-    let at = whole.text.find(['\u{85}', '\u{2028}', '\u{2029}'])?;
+    // One at a time: looking for one character is a fast byte search.
+    let at = ['\u{85}', '\u{2028}', '\u{2029}'].iter().filter_map(|c| whole.text.find(*c)).min()?;
     let character = whole.text[at..].chars().next()?;
     Some(TreeError { kind: ErrorKind::AmbiguousBreak { character }, span: whole.char_span(at) })
 }
@@ -255,29 +255,30 @@ fn each<'a>(
     match format {
         Format::Json => json::read(Chunk::whole(text), limits, sink),
         Format::Yaml => {
-            let mut splitter = Splitter::new(text, limits);
-            let parts = std::iter::from_fn(|| splitter.next());
-            run(parts, limits, sink);
+            for part in Splitter::new(text, limits) {
+                if !read_part(part, limits, sink) {
+                    return;
+                }
+            }
         }
     }
 }
 
-fn run<'a>(
-    parts: impl IntoIterator<Item = Part<'a>>,
+/// Reads one piece; false if the sink wants no more.
+fn read_part<'a>(
+    part: Part<'a>,
     limits: &Limits,
     sink: &mut dyn FnMut(Result<Document<'a>, TreeError>) -> bool,
-) {
-    let mut on = true;
-    for part in parts {
-        match part {
-            Part::Fault(fault) => on = sink(Err(fault)),
-            Part::Text(chunk) => yaml::read(chunk, limits, &mut |result| {
+) -> bool {
+    match part {
+        Part::Fault(fault) => sink(Err(fault)),
+        Part::Text(text) => {
+            let mut on = true;
+            yaml::read(text, limits, &mut |result| {
                 on = on && sink(result);
                 on
-            }),
-        }
-        if !on {
-            return;
+            });
+            on
         }
     }
 }

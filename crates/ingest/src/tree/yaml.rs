@@ -15,12 +15,39 @@ use super::yaml_error::{explain, raise};
 use super::{Document, Entry, ErrorKind, Key, Node, Scalar, Span, Style, TreeError, Value};
 use crate::limits::Limits;
 
-/// Gives `sink` every document of the chunk, or its errors; stops when `sink` returns false.
-pub(super) fn read<'a>(
-    chunk: Chunk<'a>,
-    limits: &Limits,
-    sink: &mut dyn FnMut(Result<Document<'a>, TreeError>) -> bool,
-) {
+/// Gives `sink` every document of the text, or its errors; stops when `sink` returns false.
+///
+/// One parser runs over all documents until one of them has an error. That one is read again on its own, up to the next
+/// `---`: so no fault of one document can reach another, whatever the parser had looked at.
+pub(super) fn read<'a>(mut text: Chunk<'a>, limits: &Limits, sink: &mut Sink<'_, 'a>) {
+    while text.next_marker(0).is_some() {
+        let Run::Broken { start } = run(text, limits, sink) else { return };
+        let (_, from_here) = text.split(start);
+        let Some(next) = from_here.next_marker(0) else {
+            text = from_here;
+            break;
+        };
+        let (alone, rest) = from_here.split(next);
+        if !read_alone(alone, limits, sink) {
+            return;
+        }
+        text = rest;
+    }
+    read_alone(text, limits, sink);
+}
+
+/// Takes a document or an error; false if it wants no more.
+pub(super) type Sink<'s, 'a> = dyn FnMut(Result<Document<'a>, TreeError>) -> bool + 's;
+
+enum Run {
+    /// At the end of the text, or the sink wants no more.
+    Over,
+    /// At a document with an error, which begins on the line that starts at this offset of the text. Nothing of it has
+    /// been handed over.
+    Broken { start: usize },
+}
+
+fn parser<'a>(chunk: Chunk<'a>, limits: &Limits) -> Parser<'a, granit_parser::StrInput<'a>> {
     let mut options = granit_parser::options! {
         disallow_directives: true,
         emit_unresolved_aliases: true,
@@ -28,12 +55,42 @@ pub(super) fn read<'a>(
         block_nesting_limit: limits.max_depth,
     };
     options.set_emit_comments(false);
-    let mut parser = Parser::new_from_str_with_options(chunk.text, options);
+    Parser::new_from_str_with_options(chunk.text, options)
+}
+
+/// Reads documents up to the first error.
+fn run<'a>(text: Chunk<'a>, limits: &Limits, sink: &mut Sink<'_, 'a>) -> Run {
+    let mut parser = parser(text, limits);
+    let mut builder = Builder::new(text, limits);
+    loop {
+        match parser.next_event() {
+            None => return Run::Over,
+            Some(Ok((event, span))) => match builder.event(event, &span) {
+                Step::On => {}
+                Step::Done if builder.errors.is_empty() => {
+                    if builder.take_document().is_some_and(|document| !sink(Ok(document))) {
+                        return Run::Over;
+                    }
+                }
+                Step::Done | Step::Abandon => break,
+            },
+            Some(Err(error)) => {
+                let at = error.marker().byte_offset().unwrap_or(0);
+                return Run::Broken { start: builder.broken_from(at) };
+            }
+        }
+    }
+    Run::Broken { start: builder.broken_from(builder.document_start) }
+}
+
+/// Reads one document, or a few if `...` parts them, and reports its errors. False if the sink wants no more.
+fn read_alone<'a>(chunk: Chunk<'a>, limits: &Limits, sink: &mut Sink<'_, 'a>) -> bool {
+    let mut parser = parser(chunk, limits);
     let mut builder = Builder::new(chunk, limits);
     let mut documents = 0;
     loop {
         let done = match parser.next_event() {
-            None => return,
+            None => return true,
             Some(Ok((event, span))) => match builder.event(event, &span) {
                 Step::On => continue,
                 Step::Done => true,
@@ -44,29 +101,29 @@ pub(super) fn read<'a>(
                 false
             }
         };
-        let mut on = true;
         if builder.errors.is_empty() {
             if let Some(document) = builder.take_document() {
                 documents += 1;
-                on = if documents > limits.max_documents {
+                if documents > limits.max_documents {
                     let kind = ErrorKind::TooManyDocuments { limit: limits.max_documents };
                     sink(Err(TreeError { kind, span: document.root.span }));
-                    false
-                } else {
-                    sink(Ok(document))
-                };
+                    return false;
+                }
+                if !sink(Ok(document)) {
+                    return false;
+                }
             }
         } else {
             for error in explain(&chunk, std::mem::take(&mut builder.errors)) {
-                on = on && sink(Err(error));
+                if !sink(Err(error)) {
+                    return false;
+                }
             }
         }
-        if !on {
-            return;
-        }
-        // After an error a document can only start behind a marker, and `---` starts a chunk of its own.
-        if !done && !(chunk.text.contains("\n...") && parser.proceed_next_document().unwrap_or(false)) {
-            return;
+        // After an error another document can only start behind `...`: at `---` the chunk ends.
+        let more = done || (chunk.text.contains("\n...") && parser.proceed_next_document().unwrap_or(false));
+        if !more {
+            return true;
         }
     }
 }
@@ -108,7 +165,11 @@ struct Anchored<'a> {
 struct Builder<'a, 'l> {
     chunk: Chunk<'a>,
     limits: &'l Limits,
-    alias_limit: usize,
+    /// Where the current document begins, in the chunk.
+    document_start: usize,
+    /// Where the last document ended, and whether no other has begun since.
+    document_end: usize,
+    between: bool,
     /// Whether the text can hold an alias at all: if not, anchored nodes need no copy.
     aliases: bool,
     tabs: bool,
@@ -131,8 +192,9 @@ impl<'a, 'l> Builder<'a, 'l> {
         Self {
             chunk,
             limits,
-            // Copies are bounded by the text that asks for them, else a file of many small documents is a bomb.
-            alias_limit: limits.max_alias_nodes.min(chunk.text.len().saturating_mul(4).saturating_add(100)),
+            document_start: 0,
+            document_end: 0,
+            between: false,
             aliases: chunk.text.contains('*'),
             tabs: chunk.text.contains('\t'),
             errors: Vec::new(),
@@ -159,8 +221,20 @@ impl<'a, 'l> Builder<'a, 'l> {
         self.copied = 0;
     }
 
+    /// Where to begin again on a document with an error at `at`: at the start of its first line. Between two documents
+    /// that is the line below the last one, which has been handed over; or right behind it if the error is on its line.
+    fn broken_from(&self, at: usize) -> usize {
+        if !self.between || !self.errors.is_empty() {
+            return self.chunk.line_range(self.document_start).start;
+        }
+        let line = self.chunk.line_range(self.document_end);
+        let below = if line.start == self.document_end { line.start } else { self.chunk.text.len().min(line.end + 1) };
+        if at < below { self.document_end } else { below }
+    }
+
     fn take_document(&mut self) -> Option<Document<'a>> {
         let root = self.root.take()?;
+        self.anchors.clear();
         if self.root_omitted { None } else { Some(Document { root, nodes: self.nodes + self.copied }) }
     }
 
@@ -179,9 +253,15 @@ impl<'a, 'l> Builder<'a, 'l> {
             }
             Event::DocumentStart(..) => {
                 self.reset();
+                self.document_start = span.start.byte_offset().unwrap_or(0);
+                self.between = false;
                 Step::On
             }
-            Event::DocumentEnd => Step::Done,
+            Event::DocumentEnd => {
+                self.between = true;
+                self.document_end = span.end.byte_offset().unwrap_or(0);
+                Step::Done
+            }
             _ => Step::On,
         }
     }
@@ -304,17 +384,18 @@ impl<'a, 'l> Builder<'a, 'l> {
             self.fault(ErrorKind::AliasCycle { name }, span);
             return self.complete(self.stand_in(span), 0);
         };
-        self.copied += anchored.cost;
-        if self.copied > self.alias_limit {
-            self.fault(ErrorKind::TooManyAliasNodes { limit: self.alias_limit }, span);
+        let (cost, height) = (anchored.cost, anchored.height);
+        if !self.copy(cost, span) {
             return Step::Abandon;
         }
-        if self.frames.len() + anchored.height > self.limits.max_depth {
+        if self.frames.len() + height > self.limits.max_depth {
             self.fault(ErrorKind::TooDeep { limit: self.limits.max_depth }, span);
             return Step::Abandon;
         }
-        let node = anchored.node.clone();
-        self.complete(node, 0)
+        match self.anchors.get(&id).map(|anchored| anchored.node.clone()) {
+            Some(node) => self.complete(node, 0),
+            None => Step::On,
+        }
     }
 
     /// Puts a finished node where it belongs.
@@ -326,9 +407,7 @@ impl<'a, 'l> Builder<'a, 'l> {
         }
         if anchor != 0 && self.aliases {
             let (cost, height) = measure(&node);
-            self.copied += cost;
-            if self.copied > self.alias_limit {
-                self.fault(ErrorKind::TooManyAliasNodes { limit: self.alias_limit }, node.span);
+            if !self.copy(cost, node.span) {
                 return Step::Abandon;
             }
             self.anchors.insert(anchor, Anchored { node: node.clone(), cost, height });
@@ -354,6 +433,18 @@ impl<'a, 'l> Builder<'a, 'l> {
             }
         }
         Step::On
+    }
+
+    /// Counts copied nodes; false if they are too many. They are bounded by the text that asks for them as well, else a
+    /// file of many small documents would be a bomb.
+    fn copy(&mut self, cost: usize, at: Span) -> bool {
+        self.copied += cost;
+        let text = self.local(at.end).saturating_sub(self.document_start);
+        let limit = self.limits.max_alias_nodes.min(text.saturating_mul(4).saturating_add(100));
+        if self.copied > limit {
+            self.fault(ErrorKind::TooManyAliasNodes { limit }, at);
+        }
+        self.copied <= limit
     }
 
     /// Takes the place of an alias that failed, so that reading goes on. A mapping where a value is due: `<<` accepts it.

@@ -285,3 +285,91 @@ fn line_ends_of_three_systems() {
     let root = one("a: 1\rb: 2\rc:\r\n  d: 3\n");
     assert_eq!(place(&at(&root, "c.d").span), "4:6-4:7");
 }
+
+#[test]
+fn a_document_is_handed_over_once_whatever_follows_it() {
+    // Long enough that one parser reads several documents before the fault.
+    for (fault, code) in [
+        ("%YAML 1.1\n---\nx: 1\n", "yaml-directive"),
+        ("...\n%YAML 1.1\n---\nx: 1\n", "yaml-directive"),
+        ("... x\n", "yaml-syntax"),
+        ("...\n]\n", "yaml-syntax"),
+        ("...\nb: 'x\n", "yaml-syntax"),
+        ("--- ]\n", "yaml-syntax"),
+        ("--- 'x' y\n", "yaml-syntax"),
+        ("---\nb: {b: 1, b: 2}\n", "duplicate-key"),
+        ("---\n\u{1}\n", "yaml-syntax"),
+        ("---\nb:\n\tc: 1\n", "yaml-tab"),
+    ] {
+        for first in ["a: 1\n", "'a'\n", "[a]\n", "--- |\n a\n", "--- a\n", "a:\n", "- a\n# c\n\n"] {
+            if first == "--- a\n" && fault.starts_with('%') {
+                continue; // A plain scalar goes on there, with a `%` in it.
+            }
+            let text = format!("n: 0\n---\n{first}{fault}---\nz: 26\n");
+            let results = yaml(&text);
+            let shown: Vec<_> = results.iter().flatten().map(|d| show(&d.root)).collect();
+            let codes: Vec<_> = results.iter().filter_map(|r| r.as_ref().err()).map(TreeError::code).collect();
+            assert!(codes.contains(&code), "{text:?}: {results:?}");
+            for expected in ["{n: =0}", "{z: =26}"] {
+                assert_eq!(shown.iter().filter(|s| *s == expected).count(), 1, "{text:?}: {shown:?}");
+            }
+            let firsts = shown.iter().filter(|s| s.contains('a')).count();
+            assert!(firsts <= 1, "{text:?}: {shown:?}");
+            // The fault stands on a line of its own: the document before it is whole, unless it has no end of its own.
+            if fault.starts_with("---") || fault.starts_with("...\n") {
+                assert_eq!(firsts, 1, "{text:?}: {shown:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn reading_one_by_one_and_together_is_the_same() {
+    // Pieces of every kind in every order of three: the parser that runs over all of them must see what one of its own sees.
+    let pieces = [
+        "a: 1\n",
+        "# c\n",
+        "",
+        "- x\n- y\n",
+        "b: [1\n",
+        "'q'\n",
+        "|\n t\n\n",
+        "{{ x }}\n",
+        "c: {d: 1, d: 2}\n",
+        "e: &e 1\nf: *e\n",
+        "g: *e\n",
+        "...\n",
+        "h: 1\n...\ni: 2\n",
+        "%TAG ! x\n",
+        "k: 'open\n",
+        "\tl: 1\n",
+        "m: !!set {}\n",
+        "~\n",
+    ];
+    for one in pieces {
+        for two in pieces {
+            for three in pieces {
+                let texts = [one, two, three];
+                let text = format!("---\n{one}---\n{two}---\n{three}");
+                let mut expected = Vec::new();
+                for (i, piece) in texts.iter().enumerate() {
+                    let line: usize = 1 + texts[..i].iter().map(|t| 1 + t.lines().count()).sum::<usize>();
+                    for result in yaml(&format!("---\n{piece}")) {
+                        expected.push(match result {
+                            Ok(d) => format!("{} {}", d.root.span.line as usize + line - 1, show(&d.root)),
+                            Err(e) => format!("{} {}", e.span.line as usize + line - 1, e.code()),
+                        });
+                    }
+                }
+                let seen: Vec<_> = yaml(&text)
+                    .into_iter()
+                    .map(|result| match result {
+                        Ok(d) => format!("{} {}", d.root.span.line, show(&d.root)),
+                        Err(e) => format!("{} {}", e.span.line, e.code()),
+                    })
+                    .collect();
+                assert_eq!(seen, expected, "{text:?}");
+            }
+        }
+    }
+}
