@@ -363,3 +363,61 @@ pub fn assert_valid(world: &World) {
         assert_eq!(namespace.labels.get(NAMESPACE_NAME_LABEL), Some(&namespace.name), "label of its name");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{admin, baseline, deny, policy, rule};
+    use watertight_model::{Direction, Tier};
+
+    #[test]
+    fn worlds_are_sorted_and_wired_whatever_the_order_of_calls() {
+        let world = WorldBuilder::new()
+            .pod("shop/web-1", &[("app", "web")])
+            .owned_by(WorkloadKind::Deployment, "web")
+            .on("node-2")
+            .pod("bank/teller", &[])
+            .container_port(ContainerKind::Init, "setup", Protocol::Tcp, 1)
+            .port("http", 80)
+            .pod("shop/web-0", &[("app", "web")])
+            .owned_by(WorkloadKind::Deployment, "web")
+            .node("node-2", &[], &["192.168.1.2"])
+            .node("node-1", &[], &["192.168.1.1"])
+            .namespace("shop", &[("team", "a")])
+            .cluster_policy(baseline("b", 0))
+            .cluster_policy(admin("a", 9).ingress(deny().all_pods()))
+            .policy(policy("shop/z").egress(rule()))
+            .policy(policy("shop/a").types(&[Direction::Egress]))
+            .build();
+        assert_eq!(
+            world.namespaces.iter().map(|n| (&*n.name, n.declared)).collect::<Vec<_>>(),
+            [("bank", false), ("shop", true)]
+        );
+        let names: Vec<String> =
+            (0..world.pods.len()).map(|i| world.pod_name(watertight_model::PodId::at(i))).collect();
+        assert_eq!(names, ["bank/teller", "shop/web-0", "shop/web-1"]);
+        assert_eq!(
+            world.workloads.iter().map(|w| (w.kind, &*w.name)).collect::<Vec<_>>(),
+            [(WorkloadKind::Pod, "teller"), (WorkloadKind::Deployment, "web")]
+        );
+        assert_eq!(world.pods[1].workload, world.pods[2].workload);
+        assert_eq!((world.pods[1].node, world.pods[2].node), (None, Some(NodeId(1))));
+        assert_eq!(world.pods[0].ports[0].container, ContainerKind::Regular, "init containers come last");
+        assert_eq!(world.cluster_policies.iter().map(|p| p.tier).collect::<Vec<_>>(), [Tier::Admin, Tier::Baseline]);
+        let isolates: Vec<_> =
+            world.policies.iter().map(|p| (&*p.name, p.isolates_ingress, p.isolates_egress)).collect();
+        assert_eq!(isolates, [("a", false, true), ("z", true, true)], "row 18");
+    }
+
+    #[test]
+    #[should_panic(expected = "there is no node `node-9` in this world")]
+    fn an_unknown_node_is_named() {
+        let _ = WorldBuilder::new().pod("shop/web", &[]).on("node-9").build();
+    }
+
+    #[test]
+    #[should_panic(expected = "pods: ")]
+    fn a_name_that_comes_twice_is_refused() {
+        let _ = WorldBuilder::new().pod("shop/web", &[]).pod("shop/web", &[]).build();
+    }
+}
