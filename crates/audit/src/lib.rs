@@ -1,3 +1,65 @@
-//! See the module list.
+//! The auditor: findings that the engine has proved, coverage, segmentation depth, and a grade.
+//!
+//! Input: an [`Engine`] over a world. Output: an [`Audit`]. No meaning of its own: whether a flow passes is always the
+//! engine's answer; this crate chooses which questions to ask and says what the answers mean for people.
+//!
+//! Reading order: [`finding`], [`rules`] (one file per lint, one table), [`context`] (what lints share), [`coverage`],
+//! [`depth`], [`grade`], [`cni`].
 
+pub mod catalogue;
 pub mod cni;
+pub mod context;
+pub mod coverage;
+pub mod depth;
+pub mod finding;
+pub mod grade;
+pub mod rules;
+
+pub use catalogue::{catalogue, page};
+pub use context::{AuditOptions, Ctx, Fresh};
+pub use coverage::Coverage;
+pub use depth::Depth;
+pub use finding::{Certainty, Finding, Fix, Severity, Status};
+pub use grade::Grade;
+
+use watertight_engine::Engine;
+
+/// The whole report.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// A to F.
+    pub grade: Grade,
+    /// How far the input supports the grade.
+    pub certainty: Certainty,
+    /// Who is isolated, per direction.
+    pub coverage: Coverage,
+    /// How deep the cluster is segmented, and what the next step costs and buys.
+    pub depth: Depth,
+    /// Which network plugins were seen, and whether they enforce.
+    pub cni: Vec<cni::CniFinding>,
+    /// Worst first; the same input gives the same list.
+    pub findings: Vec<Finding>,
+}
+
+/// Audits a world.
+pub fn audit(engine: &Engine<'_>, options: &AuditOptions) -> Audit {
+    let fresh = Fresh::of(engine.world());
+    let fresh_engine = Engine::new(&fresh.world);
+    let ctx = Ctx::new(engine, options, &fresh, &fresh_engine);
+    let mut findings = Vec::new();
+    for lint in rules::TABLE {
+        let from = findings.len();
+        (lint.check)(&ctx, &mut findings);
+        debug_assert!(
+            findings[from..].iter().all(|f: &Finding| f.rule == lint.code),
+            "{} reports as itself",
+            lint.code
+        );
+    }
+    finding::sort(&mut findings);
+    let coverage = Coverage::of(&ctx);
+    let depth = Depth::of(&ctx, &coverage);
+    let grade = Grade::of(&ctx, &coverage);
+    let certainty = Certainty::of(engine.world());
+    Audit { grade, certainty, coverage, depth, cni: ctx.cni.clone(), findings }
+}

@@ -269,3 +269,43 @@ fn outside(engine: &Engine<'_>, units: &[Unit]) -> Vec<Connection> {
     }
     out
 }
+
+/// How many ordered pairs of different workloads have an open port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// Open for sure, between at least one pod of each.
+    pub open: usize,
+    /// Open on at least one reading.
+    pub possible: usize,
+    /// All ordered pairs of workloads that have pods.
+    pub all: usize,
+}
+
+/// Counts pairs of workloads, directly connected, on any port.
+pub fn workload_pairs(engine: &Engine<'_>, reach: &Reach) -> Pairs {
+    let by_workload = classes_of_workloads(engine);
+    let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); reach.len()];
+    for (w, classes) in by_workload.iter().enumerate() {
+        classes.iter().for_each(|(class, _)| of_class[class.0 as usize].push(w));
+    }
+    let live = by_workload.iter().filter(|c| !c.is_empty()).count();
+    let mut out = Pairs { all: live * live.saturating_sub(1), ..Pairs::default() };
+    // Stamps tell whether a source was counted for this destination already: for sure, or possibly.
+    let (mut sure, mut possible) = (vec![usize::MAX; by_workload.len()], vec![usize::MAX; by_workload.len()]);
+    for (to, classes) in by_workload.iter().enumerate() {
+        for (class, _) in classes {
+            for (ports, bits) in reach.row(class.0 as usize) {
+                let pair = reach.pair(*ports);
+                for from in bits.iter().flat_map(|c| &of_class[c]).copied().filter(|from| *from != to) {
+                    if !pair.sure.is_empty() && std::mem::replace(&mut sure[from], to) != to {
+                        out.open += 1;
+                    }
+                    if !pair.possible.is_empty() && std::mem::replace(&mut possible[from], to) != to {
+                        out.possible += 1;
+                    }
+                }
+            }
+        }
+    }
+    out
+}

@@ -4,7 +4,9 @@ use watertight_engine::query::{Answer, Question, Target, answer, distance, near}
 use watertight_engine::service::backends;
 use watertight_engine::{Engine, query};
 use watertight_model::service::{EndpointSlice, ServiceKind, ServicePort, SliceEndpoint, TargetPort};
-use watertight_model::{Labels, Origin, Protocol, Reason, Selector, Service, ServiceId, Str, Verdict, WorkloadKind, World};
+use watertight_model::{
+    Labels, Origin, Protocol, Reason, Selector, Service, ServiceId, Str, Verdict, WorkloadKind, World,
+};
 use watertight_testkit::WorldBuilder;
 use watertight_testkit::rules::{admin, deny, policy, rule};
 
@@ -68,7 +70,10 @@ fn a_service_stands_for_its_backends_and_their_ports() {
     let none = ask(&world, "shop/client", "service:shop/db", 81);
     assert_eq!(none.verdict, Verdict::Deny);
     assert!(none.cases.is_empty());
-    assert_eq!(none.sentence, "shop/client to Service shop/db, TCP 81: denied, the Service has no backend on this port");
+    assert_eq!(
+        none.sentence,
+        "shop/client to Service shop/db, TCP 81: denied, the Service has no backend on this port"
+    );
 }
 
 /// Row 89: allowed when one backend is chosen, denied when the other is.
@@ -110,8 +115,9 @@ fn the_service_address_does_not_admit_but_a_deny_on_it_closes() {
 #[test]
 fn hand_written_endpoints_are_the_real_destination() {
     let build = |block: &'static str| {
-        let mut world =
-            cluster(move |b| b.policy(policy("shop/out").select(&[("app", "client")]).egress(rule().block(block, &[]))));
+        let mut world = cluster(move |b| {
+            b.policy(policy("shop/out").select(&[("app", "client")]).egress(rule().block(block, &[])))
+        });
         world.services.clear();
         service(&mut world, "outside", None, &[(80, TargetPort::Number(80))]);
         world.endpoint_slices.push(EndpointSlice {

@@ -55,7 +55,10 @@ impl Target {
             [namespace, name] => (None, *namespace, *name),
             [kind, namespace, name] if !service => (Some(*kind), *namespace, *name),
             _ => {
-                return Err(unknown("want namespace/name, ip:ADDRESS, node:NAME or service:NAMESPACE/NAME", Vec::new()));
+                return Err(unknown(
+                    "want namespace/name, ip:ADDRESS, node:NAME or service:NAMESPACE/NAME",
+                    Vec::new(),
+                ));
             }
         };
         let Some(ns) = world.namespace(namespace) else {

@@ -1,0 +1,216 @@
+//! What lints share: the engine, the same cluster with imaginary pods in it, and answers that are expensive to find twice.
+
+use crate::cni::{CniFinding, detect};
+use std::cell::OnceCell;
+use watertight_engine::Engine;
+use watertight_engine::query::evaluated;
+use watertight_engine::reach::Reach;
+use watertight_model::label::NAMESPACE_NAME_LABEL;
+use watertight_model::pod::Dns;
+use watertight_model::{
+    Endpoint, Flow, L4, Labels, Namespace, NamespaceId, Origin, Pod, PodId, Protocol, Str, Verdict, Workload,
+    WorkloadId, WorkloadKind, World,
+};
+
+/// What the user may set.
+#[derive(Clone, Debug)]
+pub struct AuditOptions {
+    /// Namespace label keys that name an environment, most telling first.
+    pub environment_keys: Vec<String>,
+    /// Environments from least to most trusted.
+    pub environments: Vec<String>,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        let list = |items: &[&str]| items.iter().map(|s| (*s).to_owned()).collect();
+        Self {
+            environment_keys: list(&["env", "environment", "stage"]),
+            environments: list(&[
+                "dev",
+                "development",
+                "test",
+                "qa",
+                "staging",
+                "stage",
+                "preprod",
+                "prod",
+                "production",
+            ]),
+        }
+    }
+}
+
+/// Shared by all lints of one audit.
+pub struct Ctx<'a, 'w> {
+    /// The cluster as it was read.
+    pub engine: &'a Engine<'w>,
+    /// Its world.
+    pub world: &'w World,
+    /// Options.
+    pub options: &'a AuditOptions,
+    /// Network plugins that were seen.
+    pub cni: Vec<CniFinding>,
+    fresh: &'a Fresh,
+    fresh_engine: &'a Engine<'a>,
+    reach: OnceCell<Reach>,
+}
+
+/// A port that nothing uses: what it is open for is open for everything.
+const ODD_PORT: u16 = 1;
+
+impl<'a, 'w> Ctx<'a, 'w> {
+    pub(crate) fn new(
+        engine: &'a Engine<'w>,
+        options: &'a AuditOptions,
+        fresh: &'a Fresh,
+        fresh_engine: &'a Engine<'a>,
+    ) -> Self {
+        let world = engine.world();
+        Self { engine, world, options, cni: detect(world), fresh, fresh_engine, reach: OnceCell::new() }
+    }
+
+    /// Reachability of the whole cluster.
+    pub fn reach(&self) -> &Reach {
+        self.reach.get_or_init(|| Reach::of(self.engine))
+    }
+
+    /// The cluster with a [`Fresh`] pod in every namespace.
+    pub fn fresh_engine(&self) -> &Engine<'a> {
+        self.fresh_engine
+    }
+
+    /// The imaginary pods.
+    pub fn fresh(&self) -> &Fresh {
+        self.fresh
+    }
+
+    /// What the evaluated policies say of a TCP connection on a port that nothing uses, in the world with imaginary pods.
+    pub fn odd(&self, from: Endpoint, to: Endpoint) -> Verdict {
+        let flow = Flow { from, to, l4: L4::Port(Protocol::Tcp, ODD_PORT), via_service: false };
+        evaluated(&self.fresh_engine.decide(&flow))
+    }
+
+    /// Whether a pod deployed tomorrow into a namespace made tomorrow reaches this pod.
+    pub fn stranger_reaches(&self, pod: PodId) -> Verdict {
+        self.odd(self.fresh.stranger(), self.fresh.pod(pod))
+    }
+
+    /// Whether this pod reaches a pod deployed tomorrow into a namespace made tomorrow.
+    pub fn reaches_stranger(&self, pod: PodId) -> Verdict {
+        self.odd(self.fresh.pod(pod), self.fresh.stranger())
+    }
+
+    /// `namespace/name` of a workload.
+    pub fn workload_name(&self, id: WorkloadId) -> String {
+        self.world.workload_name(id)
+    }
+
+    /// Pods of a workload that are not finished, in order.
+    pub fn pods_of(&self, id: WorkloadId) -> impl Iterator<Item = PodId> + '_ {
+        let here = self.world.pods.iter().enumerate();
+        here.filter(move |(_, p)| p.workload == id && !p.finished).map(|(i, _)| PodId::at(i))
+    }
+
+    /// The environment of a namespace: key and value of the first environment label it carries.
+    pub fn environment(&self, ns: NamespaceId) -> Option<(&str, &Str)> {
+        let labels = &self.world.namespaces[ns.index()].labels;
+        self.options.environment_keys.iter().find_map(|key| labels.get(key).map(|value| (key.as_str(), value)))
+    }
+
+    /// How trusted an environment is; `None` if it is not among those that were named.
+    pub fn trust(&self, environment: &str) -> Option<usize> {
+        self.options.environments.iter().position(|e| e == environment)
+    }
+}
+
+/// The world with imaginary pods: one in each namespace ("deployed tomorrow"), and a stranger in a namespace of its own, all
+/// without any label and without a known address.
+pub struct Fresh {
+    /// The world.
+    pub world: World,
+    moved: Vec<PodId>,
+    by_namespace: Vec<PodId>,
+    stranger: PodId,
+}
+
+impl Fresh {
+    pub(crate) fn of(world: &World) -> Self {
+        let mut out = world.clone();
+        let home = NamespaceId::at(out.namespaces.len());
+        // Sorts after every name that the API accepts.
+        let name = Str::from("~tomorrow");
+        out.namespaces.push(Namespace {
+            labels: Labels::of(&[(NAMESPACE_NAME_LABEL, &name)]),
+            name,
+            annotations: Labels::default(),
+            declared: true,
+            terminating: false,
+            origin: None,
+        });
+        let mut pods = Vec::with_capacity(out.pods.len() + out.namespaces.len());
+        let mut moved = Vec::with_capacity(out.pods.len());
+        let mut by_namespace = Vec::with_capacity(out.namespaces.len());
+        let mut old = std::mem::take(&mut out.pods).into_iter().peekable();
+        for ns in (0..out.namespaces.len()).map(NamespaceId::at) {
+            while let Some(pod) = old.next_if(|p| p.namespace == ns) {
+                moved.push(PodId::at(pods.len()));
+                pods.push(pod);
+            }
+            by_namespace.push(PodId::at(pods.len()));
+            pods.push(imaginary(&mut out, ns));
+        }
+        out.pods = pods;
+        let stranger = by_namespace[home.index()];
+        Self { world: out, moved, by_namespace, stranger }
+    }
+
+    /// A pod of the real world, in this one.
+    pub fn pod(&self, real: PodId) -> Endpoint {
+        Endpoint::Pod(self.moved[real.index()])
+    }
+
+    /// The imaginary pod of a namespace.
+    pub fn tomorrow(&self, ns: NamespaceId) -> Endpoint {
+        Endpoint::Pod(self.by_namespace[ns.index()])
+    }
+
+    /// The imaginary pod of an imaginary namespace.
+    pub fn stranger(&self) -> Endpoint {
+        Endpoint::Pod(self.stranger)
+    }
+}
+
+fn imaginary(world: &mut World, namespace: NamespaceId) -> Pod {
+    let workload = WorkloadId::at(world.workloads.len());
+    let name = Str::from("~tomorrow");
+    world.workloads.push(Workload {
+        kind: WorkloadKind::Pod,
+        namespace,
+        name: name.clone(),
+        template_labels: Labels::default(),
+        selector: None,
+        replicas: None,
+        schedule: None,
+        service_name: None,
+        images: Vec::new(),
+        annotations: Labels::default(),
+        origin: Origin::default(),
+    });
+    Pod {
+        name,
+        namespace,
+        workload,
+        labels: Labels::default(),
+        node: None,
+        host_network: false,
+        ips: Vec::new(),
+        ports: Vec::new(),
+        finished: false,
+        terminating: false,
+        template: true,
+        dns: Dns::default(),
+        node_privilege: None,
+        origin: Origin::default(),
+    }
+}
