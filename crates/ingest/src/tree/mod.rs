@@ -26,7 +26,6 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 mod yaml;
-mod yaml_error;
 
 pub use error::{ErrorKind, TreeError};
 pub use read::{Format, decode, documents, documents_par};

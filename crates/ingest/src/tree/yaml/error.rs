@@ -2,8 +2,8 @@
 
 use granit_parser::{ErrorKind as Granit, ScanError};
 
-use super::place::Chunk;
-use super::{ErrorKind, TreeError};
+use super::super::place::Chunk;
+use super::super::{ErrorKind, Span, TreeError};
 use crate::limits::Limits;
 
 /// How many lines before an error a template action is looked for.
@@ -29,7 +29,7 @@ pub(super) fn raise(chunk: &Chunk<'_>, error: &ScanError, limits: &Limits) -> Tr
 }
 
 /// The tab that indents the line of the error or the next one that is not blank: the parser may stop before it.
-fn tab_near(chunk: &Chunk<'_>, at: usize) -> Option<super::Span> {
+fn tab_near(chunk: &Chunk<'_>, at: usize) -> Option<Span> {
     let mut range = chunk.line_range(at);
     loop {
         let line = &chunk.text[range.clone()];
@@ -66,7 +66,7 @@ pub(super) fn explain(chunk: &Chunk<'_>, mut errors: Vec<TreeError>) -> Vec<Tree
 
 /// The template action on the line of the error, or else the nearest one before it that stands where YAML structure is
 /// expected: at the start of a line or of a value, unquoted.
-fn template_before(chunk: &Chunk<'_>, at: usize) -> Option<super::Span> {
+fn template_before(chunk: &Chunk<'_>, at: usize) -> Option<Span> {
     let line = chunk.line_range(at);
     if let Some(found) = chunk.text[line.clone()].find("{{") {
         return Some(action(chunk, line.start + found));
@@ -88,7 +88,7 @@ fn template_before(chunk: &Chunk<'_>, at: usize) -> Option<super::Span> {
 }
 
 /// The span of `{{ … }}`, or of the rest of the line.
-fn action(chunk: &Chunk<'_>, at: usize) -> super::Span {
+fn action(chunk: &Chunk<'_>, at: usize) -> Span {
     let line = chunk.line_range(at);
     let end = chunk.text[at..line.end].find("}}").map_or(line.end, |i| at + i + 2);
     chunk.span(at, end)
