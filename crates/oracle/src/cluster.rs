@@ -115,10 +115,11 @@ fn rule_matches(q: &Question<'_>, tier: Tier, rule: &ClusterRule) -> (Tri, Effec
         ports.iter().any(|p| matches!((p, q.l4), (Some(ClusterPort::BareProtocol(b)), L4::Port(a, _)) if *b == a));
     let effect = if written != Effect::Accept && (everyone || bare) { Effect::Deny } else { written };
 
+    // Addresses have no named ports (row 58).
+    let by_address = |peer: &ClusterPeer| q.direction == Direction::Egress && !matches!(peer, ClusterPeer::Pods { .. });
     let pair = |port: Option<&ClusterPort>, peer: &ClusterPeer| match (port, peer) {
         _ if everyone => Tri::Yes,
-        // Addresses have no named ports (row 58).
-        (Some(ClusterPort::Named(_)), peer) if q.is_egress() && !matches!(peer, ClusterPeer::Pods { .. }) => Tri::No,
+        (Some(ClusterPort::Named(_)), peer) if by_address(peer) => Tri::No,
         (_, peer) => peer_matches(q, tier, peer),
     };
     let matching = ports.into_iter().filter(|port| port_matches(q, effect, *port));

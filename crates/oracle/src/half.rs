@@ -19,10 +19,6 @@ impl<'w> Question<'w> {
         &self.world.pods[self.subject.index()]
     }
 
-    pub(crate) fn is_egress(&self) -> bool {
-        self.direction == Direction::Egress
-    }
-
     /// The pod that receives the traffic, on which port names are looked up (rows 54, 55); not a finished one (107).
     pub(crate) fn receiver(&self) -> Option<&'w Pod> {
         match (self.direction, self.peer) {
@@ -61,17 +57,19 @@ impl Ways {
 pub(crate) fn decide(q: &Question<'_>) -> Ways {
     let mut ways = Ways::default();
     let local = local_node(q);
-    if local != Tri::No {
-        ways.add(Reason::LocalNode, []);
-    }
     if let Tri::Unclear(on) = &local {
         ways.depends_on.extend(on);
     }
-    if local != Tri::Yes
-        && cluster::leaves(q, Tier::Admin, &mut ways)
+    if local != Tri::No {
+        ways.add(Reason::LocalNode, []);
+    }
+    if local == Tri::Yes {
+        return ways;
+    }
+    let nobody = cluster::leaves(q, Tier::Admin, &mut ways)
         && v1::leaves(q, &mut ways)
-        && cluster::leaves(q, Tier::Baseline, &mut ways)
-    {
+        && cluster::leaves(q, Tier::Baseline, &mut ways);
+    if nobody {
         ways.add(Reason::DefaultAllow, []);
     }
     ways
@@ -79,7 +77,7 @@ pub(crate) fn decide(q: &Question<'_>) -> Ways {
 
 /// Ingress from the pod's own node, or from a hostNetwork pod there (U6, rows 96, 97, 157).
 fn local_node(q: &Question<'_>) -> Tri {
-    if q.is_egress() {
+    if q.direction == Direction::Egress {
         return Tri::No; // egress to the own node is subject to policy (row 99)
     }
     let node_of = |id: PodId| q.world.pods[id.index()].node.ok_or(Tri::unclear(DependsOn::NodeOfPod(id)));
@@ -90,25 +88,18 @@ fn local_node(q: &Question<'_>) -> Tri {
     };
     match (source, node_of(q.subject)) {
         (Ok(a), Ok(b)) => Tri::from_bool(a == b),
-        (Err(unknown), Ok(_)) | (Ok(_), Err(unknown)) => unknown,
-        (Err(a), Err(b)) => a.and(b),
+        (a, b) => Tri::any([a.err(), b.err()].into_iter().flatten()),
     }
 }
 
 /// Allow if all ways allow, deny if all deny, else depends.
 pub(crate) fn conclude(ways: Ways) -> Half {
-    let reasons: Vec<Reason> = ways.by_reason.keys().copied().collect();
-    let (verdict, reason, rules, depends_on) = match ways.by_reason.into_iter().next() {
-        Some((reason, rules)) if reasons.iter().all(|r| denies(*r) == denies(reason)) => {
-            let verdict = if denies(reason) { Verdict::Deny } else { Verdict::Allow };
-            (verdict, reason, rules, BTreeSet::new())
-        }
+    let denies = |reason| matches!(reason, &Reason::AdminDeny | &Reason::PolicyDeny | &Reason::BaselineDeny);
+    let (all, none) = (ways.by_reason.keys().all(denies), !ways.by_reason.keys().any(denies));
+    let (verdict, reason, rules, on) = match ways.by_reason.into_iter().next() {
+        Some((reason, rules)) if all => (Verdict::Deny, reason, rules, BTreeSet::new()),
+        Some((reason, rules)) if none => (Verdict::Allow, reason, rules, BTreeSet::new()),
         _ => (Verdict::Depends, Reason::Unclear, ways.unclear, ways.depends_on),
     };
-    let (decided_by, depends_on) = (rules.into_iter().collect(), depends_on.into_iter().collect());
-    Half { verdict, reason, decided_by, depends_on }
-}
-
-fn denies(reason: Reason) -> bool {
-    matches!(reason, Reason::AdminDeny | Reason::PolicyDeny | Reason::BaselineDeny)
+    Half { verdict, reason, decided_by: rules.into_iter().collect(), depends_on: on.into_iter().collect() }
 }

@@ -80,12 +80,11 @@ pub(crate) fn block_matches(world: &World, block: &BlockCidr, except: &[BlockCid
 
 /// Yes if all are, no if none is, else unclear.
 fn unanimous(answers: Vec<Tri>, unknown: DependsOn) -> Tri {
-    if answers.iter().all(|a| *a == Tri::Yes) {
-        Tri::Yes
-    } else if answers.iter().all(|a| *a == Tri::No) {
-        Tri::No
-    } else {
-        answers.into_iter().filter(|a| matches!(a, Tri::Unclear(_))).fold(Tri::unclear(unknown), Tri::and)
+    let all = |wanted: Tri| answers.iter().all(|answer| *answer == wanted);
+    match (all(Tri::Yes), all(Tri::No)) {
+        (true, _) => Tri::Yes,
+        (_, true) => Tri::No,
+        _ => answers.into_iter().filter(|a| matches!(a, Tri::Unclear(_))).fold(Tri::unclear(unknown), Tri::and),
     }
 }
 

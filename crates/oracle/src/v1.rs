@@ -47,13 +47,13 @@ pub(crate) fn leaves(q: &Question<'_>, ways: &mut Ways) -> bool {
 fn selects(q: &Question<'_>, policy: &NetworkPolicy) -> Tri {
     let pod = q.subject();
     let labels = unreadable(&policy.subject) || labels_match(&policy.subject, &pod.labels);
-    if pod.namespace != policy.namespace || pod.finished || !labels {
-        Tri::No
-    } else if pod.host_network {
-        Tri::unclear(DependsOn::HostNetwork(q.subject)) // U5
-    } else {
-        Tri::Yes
-    }
+    let selected = labels && pod.namespace == policy.namespace && !pod.finished;
+    Tri::from_bool(selected).and(seen(q.world, q.subject))
+}
+
+/// Whether NetworkPolicy sees the pod as one: for a hostNetwork pod the plugin decides (U5, row 103).
+fn seen(world: &World, id: PodId) -> Tri {
+    if world.pods[id.index()].host_network { Tri::unclear(DependsOn::HostNetwork(id)) } else { Tri::Yes }
 }
 
 /// `from`/`to` AND `ports`. Taken pair by pair, because a port name never matches through an address block (row 58).
@@ -73,7 +73,7 @@ fn rule_admits(q: &Question<'_>, policy: &NetworkPolicy, rule: &Rule) -> Tri {
     Tri::any(pairs.map(|(peer, port)| {
         let by_name = matches!(port, Some(PortEntry { port: PortMatch::Named(_), .. }));
         match peer {
-            Some(PeerKind::Block(_)) if q.is_egress() && by_name => Tri::No,
+            Some(PeerKind::Block(_)) if q.direction == Direction::Egress && by_name => Tri::No,
             peer => peer.map_or(Tri::Yes, |p| peer_matches(q, policy.namespace, p)).and(port_matches(q, port)),
         }
     }))
@@ -96,8 +96,7 @@ fn peer_matches(q: &Question<'_>, own: NamespaceId, peer: &PeerKind) -> Tri {
         Some(selector) => namespace_matches(q.world, selector, pod.namespace),
     };
     let labels = Tri::from_bool(pods.is_none_or(|selector| labels_match(selector, &pod.labels)));
-    let seen = if pod.host_network { Tri::unclear(DependsOn::HostNetwork(id)) } else { Tri::Yes }; // U5
-    in_namespace.and(labels).and(seen)
+    in_namespace.and(labels).and(seen(q.world, id))
 }
 
 /// One entry of `ports`, or no `ports` at all (rows 9, 48 to 57, 68).
