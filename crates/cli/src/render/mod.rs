@@ -1,0 +1,115 @@
+//! Data in, text out: one file per format.
+//!
+//! A command's answer is a [`Report`]: data (for JSON and YAML), a page (for people and Markdown), and where it makes
+//! sense rows, a graph or SARIF. The findings are the same whatever the format.
+
+pub mod csv;
+pub mod dot;
+pub mod json;
+pub mod markdown;
+pub mod sarif;
+pub mod terminal;
+pub mod yaml;
+
+use crate::diagnostics::ErrorView;
+use crate::page::Page;
+use clap::ValueEnum;
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// Output formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people, in a terminal (the default).
+    Table,
+    /// JSON with stable keys.
+    Json,
+    /// The same data as YAML.
+    Yaml,
+    /// For people, in a document or a pull request.
+    #[value(alias = "md")]
+    Markdown,
+    /// A graph for Graphviz.
+    Dot,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Comma-separated values with a heading.
+    Csv,
+}
+
+impl Format {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Json => "json",
+            Format::Yaml => "yaml",
+            Format::Markdown => "markdown",
+            Format::Dot => "dot",
+            Format::Sarif => "sarif",
+            Format::Csv => "csv",
+        }
+    }
+}
+
+/// Formats of every report.
+pub const BASIC: &[Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown];
+
+/// A command's answer.
+pub trait Report: Serialize {
+    /// The formats it has.
+    const FORMATS: &'static [Format] = BASIC;
+
+    /// For people.
+    fn page(&self) -> Page;
+
+    /// Rows of plain text, headings first.
+    fn rows(&self) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
+    /// A graph.
+    fn graph(&self) -> dot::Graph {
+        dot::Graph::default()
+    }
+
+    /// Findings as SARIF results.
+    fn sarif(&self) -> sarif::Log {
+        sarif::Log::default()
+    }
+}
+
+/// How text may look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Colours are welcome.
+    pub colour: bool,
+    /// Width of the terminal, if known.
+    pub width: Option<usize>,
+}
+
+/// Writes a report in one of its formats.
+pub fn write<R: Report>(report: &R, format: Format, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Table => out.write_all(terminal::text(&report.page(), look).as_bytes()),
+        Format::Json => json::write(report, out),
+        Format::Yaml => yaml::write(report, out),
+        Format::Markdown => out.write_all(markdown::text(&report.page()).as_bytes()),
+        Format::Dot => out.write_all(report.graph().text().as_bytes()),
+        Format::Sarif => json::write(&report.sarif(), out),
+        Format::Csv => csv::write(&report.rows(), out),
+    }
+}
+
+/// Writes the errors of a run that gave no answer, for formats that programs read.
+pub fn write_error(error: &ErrorView, format: Format, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Json => json::write(error, out),
+        Format::Yaml => yaml::write(error, out),
+        Format::Sarif => json::write(&sarif::Log::failed(error), out),
+        Format::Table | Format::Markdown | Format::Dot | Format::Csv => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Where the world comes from: files, standard input, or a live cluster.
+
+use crate::ctx::Ctx;
+use crate::exit::{Exit, Failure};
+use crate::host::Stdin;
+use crate::text::count;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use watertight_cluster::{Access, AccessError, ReadOptions, Snapshot, Timeouts};
+use watertight_ingest::{Input, Loaded, Options, Refused};
+use watertight_model::World;
+
+/// What was read.
+pub struct Source {
+    /// The world.
+    pub world: World,
+    /// For a live cluster: context, kubeconfig and version, in words.
+    pub cluster: Option<String>,
+}
+
+/// Reads what the flags name, warns about what is missing, and saves it if asked to.
+pub fn load(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
+    let source = if ctx.global.files.is_empty() { live(ctx)? } else { files(ctx)? };
+    warn_incomplete(ctx, &source.world);
+    Ok(source)
+}
+
+/// True if nothing is missing: everything was read, and every policy kind is evaluated.
+pub fn is_whole(world: &World) -> bool {
+    world.unread.is_empty() && world.foreign_policies.is_empty()
+}
+
+/// The reader's options from the flags.
+fn options(ctx: &Ctx<'_, '_>) -> Options {
+    let mut options = Options {
+        strict_cidr: !ctx.global.lenient_cidr,
+        pod_cidrs: ctx.global.pod_cidrs.clone(),
+        ..Options::default()
+    };
+    if let Some(namespace) = ctx.global.namespace.as_deref().filter(|_| !ctx.global.all_namespaces) {
+        // As `kubectl apply -n` would place them.
+        options.default_namespace = namespace.into();
+    }
+    options
+}
+
+/// Where to look for a cluster.
+pub fn access(ctx: &Ctx<'_, '_>) -> Access {
+    Access {
+        kubeconfig: ctx.global.kubeconfig.clone(),
+        context: ctx.global.context.clone(),
+        environment: ctx.host.environment.clone(),
+        timeouts: Timeouts::default(),
+    }
+}
+
+/// A world of a snapshot's texts.
+pub fn of_snapshot(snapshot: &Snapshot, options: &Options) -> Result<Loaded, Refused> {
+    let page = |text: &String| Input::Text { name: snapshot.name.clone(), text: text.clone() };
+    let inputs: Vec<Input> =
+        std::iter::once(page(&snapshot.info_page())).chain(snapshot.pages.iter().map(page)).collect();
+    watertight_ingest::read(&inputs, options)
+}
+
+fn files(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
+    let paths = ctx.global.files.clone();
+    let inputs = paths.iter().map(|path| input(ctx, path)).collect::<Result<Vec<Input>, Failure>>()?;
+    let options = options(ctx);
+    let loaded = read(ctx, &inputs, &options)?;
+    if let Some(file) = ctx.global.save.clone() {
+        save_files(&loaded.world, &file)?;
+        ctx.note(&format!("saved to `{}`", file.display()));
+    }
+    Ok(Source { world: loaded.world, cluster: None })
+}
+
+fn input(ctx: &Ctx<'_, '_>, path: &Path) -> Result<Input, Failure> {
+    match &ctx.host.stdin {
+        Stdin::Given(bytes) if path.as_os_str() == "-" => match String::from_utf8(bytes.clone()) {
+            Ok(text) => Ok(Input::Text { name: "-".to_owned(), text }),
+            Err(_) => Err(Failure::new(Exit::BadInput, "utf-8", "standard input is not UTF-8 text", None)),
+        },
+        _ => Ok(Input::Path(path.to_owned())),
+    }
+}
+
+fn live(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
+    let access = access(ctx);
+    let progress = ctx.progress("connecting to the cluster");
+    let client = watertight_cluster::connect(&access).map_err(|e| unreachable(&e))?;
+    let place = client.place().to_string();
+    let read_options = ReadOptions { namespaces: ctx.global.namespace.clone().map(|n| vec![n]) };
+    let snapshot = watertight_cluster::read_with_progress(&client, &read_options, &mut |kind, n| {
+        progress.at(|| format!("reading {kind}, {}", count(n, "object")));
+    })
+    .map_err(|e| unreachable(&e))?;
+    drop(progress);
+    if let Some(file) = ctx.global.save.clone() {
+        watertight_cluster::save(&snapshot, &file, &ctx.host.now.to_string()).map_err(|e| unreachable(&e))?;
+        ctx.note(&format!("saved to `{}`", file.display()));
+    }
+    let options = options(ctx);
+    let begun = Instant::now();
+    let loaded = of_snapshot(&snapshot, &options).map_err(|refused| refuse(&refused))?;
+    said(ctx, &loaded, begun);
+    let version = client.server_version().map_or_else(String::new, |v| format!(", Kubernetes {v}"));
+    let cluster = format!("{place}{version}");
+    // Which cluster was asked must never be a guess.
+    ctx.note(&format!("cluster: {cluster}"));
+    Ok(Source { world: loaded.world, cluster: Some(cluster) })
+}
+
+/// A cluster that cannot be reached. A kubeconfig that is there and broken is bad input.
+pub fn unreachable(error: &AccessError) -> Failure {
+    let exit = match error {
+        AccessError::BrokenKubeconfig { .. }
+        | AccessError::EmptyKubeconfig { .. }
+        | AccessError::NoCurrentContext { .. }
+        | AccessError::UnknownContext { .. }
+        | AccessError::DanglingContext { .. }
+        | AccessError::BadCluster { .. }
+        | AccessError::BadCredentials { .. } => Exit::BadInput,
+        _ => Exit::Unreachable,
+    };
+    Failure::new(exit, error.code(), error.to_string(), Some(error.help()))
+}
+
+/// Reads inputs and draws the reader's warnings.
+pub fn read(ctx: &mut Ctx<'_, '_>, inputs: &[Input], options: &Options) -> Result<Loaded, Failure> {
+    let progress = ctx.progress("reading");
+    let begun = Instant::now();
+    let loaded = watertight_ingest::read(inputs, options).map_err(|refused| refuse(&refused))?;
+    drop(progress);
+    said(ctx, &loaded, begun);
+    Ok(loaded)
+}
+
+fn said(ctx: &mut Ctx<'_, '_>, loaded: &Loaded, begun: Instant) {
+    ctx.diagnostics(&loaded.diagnostics, &loaded.world.sources);
+    let world = &loaded.world;
+    let policies = world.policies.len() + world.cluster_policies.len();
+    ctx.detail(&format!(
+        "read {}: {}, {}, {}, {} in {:.1} ms",
+        count(world.sources.len(), "input"),
+        count(world.pods.len(), "pod"),
+        count(world.workloads.len(), "workload"),
+        count(world.namespaces.len(), "namespace"),
+        count(policies, "policy"),
+        begun.elapsed().as_secs_f64() * 1000.0,
+    ));
+}
+
+/// Input that was refused: 3 if all that is wrong is that files cannot be reached, else 2.
+fn refuse(refused: &Refused) -> Failure {
+    /// The reader's codes for a file that is not there or may not be read.
+    const OUT_OF_REACH: [&str; 4] = ["no-such-file", "unreadable-file", "broken-link", "link-loop"];
+    let errors = refused.diagnostics.iter().filter(|d| d.severity == watertight_ingest::Severity::Error);
+    let exit = errors
+        .map(|d| if OUT_OF_REACH.contains(&d.code) { Exit::Unreachable } else { Exit::BadInput })
+        .fold(Exit::Clean, Exit::worst);
+    let exit = if exit == Exit::Clean { Exit::BadInput } else { exit };
+    Failure { exit, diagnostics: refused.diagnostics.clone(), sources: refused.sources.clone() }
+}
+
+/// Writes the texts that were read as one stream of documents.
+fn save_files(world: &World, file: &Path) -> Result<(), Failure> {
+    let mut out = String::new();
+    for source in &world.sources {
+        let Some(text) = &source.text else {
+            let message = format!("`{}` is too large to be saved", source.name);
+            return Err(Failure::new(Exit::BadInput, "save", message, Some("keep the file itself".to_owned())));
+        };
+        // `...` ends whatever came before, so that directives and documents without `---` may follow.
+        let name = crate::text::clean(&source.name);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        out.push_str(&format!("# {name}\n{}\n...\n", text.trim_end()));
+    }
+    write_whole(file, out.as_bytes())
+}
+
+/// Writes a file that appears whole or not at all, readable by its owner only if it is new: it shows the inside of a
+/// cluster.
+pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write;
+    let failed = |error: &std::io::Error| Failure::write(&format!("`{}`", file.display()), error);
+    let Some(name) = file.file_name() else {
+        return Err(failed(&std::io::Error::other("not a file name")));
+    };
+    let mut partial_name = name.to_owned();
+    partial_name.push(format!(".{}.partial", std::process::id()));
+    let partial: PathBuf = file.with_file_name(partial_name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || {
+        let mut out = options.open(&partial)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        std::fs::rename(&partial, file)
+    };
+    write().map_err(|error| {
+        // Best effort: the error that counts is the first.
+        let _ = std::fs::remove_file(&partial);
+        failed(&error)
+    })
+}
+
+fn warn_incomplete(ctx: &mut Ctx<'_, '_>, world: &World) {
+    for unread in &world.unread {
+        let place = unread.namespace.as_ref().map_or_else(String::new, |ns| format!(" of namespace `{ns}`"));
+        ctx.warn(&format!("`{}`{place} could not be read: {}", unread.what, unread.why));
+    }
+    let mut kinds: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for policy in &world.foreign_policies {
+        *kinds.entry(&policy.kind).or_default() += 1;
+    }
+    for (kind, n) in kinds {
+        ctx.warn(&format!(
+            "{} not evaluated: every verdict that they could change says `depends`",
+            count(n, &format!("{kind} object"))
+        ));
+    }
+}

@@ -1,0 +1,512 @@
+//! The audit: grade, coverage, findings.
+
+use super::Head;
+use crate::diagnostics::PlaceView;
+use crate::page::{Page, Table, Text, Tone, toned};
+use crate::render::{Format, Report, sarif};
+use crate::snippet::{Excerpt, Mark};
+use crate::text::{count, number, percent};
+use serde::Serialize;
+use watertight_audit::cni::Enforces;
+use watertight_audit::coverage::Ratio;
+use watertight_audit::{Audit, Finding, Severity, catalogue};
+use watertight_engine::Engine;
+use watertight_engine::query::endpoint_name;
+use watertight_model::{L4, NamespaceId, Verdict, World};
+
+/// The report.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditView {
+    #[serde(flatten)]
+    head: Head,
+    /// `A` to `F`.
+    pub grade: char,
+    score: f64,
+    not_enforced: bool,
+    certainty: CertaintyView,
+    coverage: CoverageView,
+    depth: DepthView,
+    cni: Vec<CniView>,
+    /// Worst first.
+    pub findings: Vec<FindingView>,
+    #[serde(skip)]
+    facts: Vec<(String, Text)>,
+    #[serde(skip)]
+    detail: Detail,
+}
+
+/// How much of the findings people get to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The worst few.
+    Screen,
+    /// All, one line or two each.
+    List,
+    /// All, with the user's lines and fixes.
+    Full,
+}
+
+#[derive(Debug, Serialize)]
+struct CertaintyView {
+    whole: bool,
+    missing: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CoverageView {
+    ingress: RatioView,
+    egress: RatioView,
+    host_network_workloads: usize,
+    pairs: PairsView,
+    namespaces: Vec<NamespaceView>,
+    workloads: Vec<WorkloadView>,
+}
+
+#[derive(Debug, Serialize)]
+struct RatioView {
+    covered: usize,
+    unclear: usize,
+    total: usize,
+    share: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct PairsView {
+    open: usize,
+    possible: usize,
+    all: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NamespaceView {
+    namespace: String,
+    ingress: RatioView,
+    egress: RatioView,
+    default_deny_ingress: &'static str,
+    default_deny_egress: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WorkloadView {
+    workload: String,
+    kind: &'static str,
+    ingress: &'static str,
+    egress: &'static str,
+    host_network: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct DepthView {
+    level: &'static str,
+    next: &'static str,
+    costs: String,
+    buys: String,
+}
+
+#[derive(Debug, Serialize)]
+struct CniView {
+    name: &'static str,
+    enforces: &'static str,
+    note: &'static str,
+    evidence: Vec<EvidenceView>,
+}
+
+#[derive(Debug, Serialize)]
+struct EvidenceView {
+    what: String,
+    #[serde(flatten)]
+    place: Option<PlaceView>,
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingView {
+    /// `WT0051`.
+    pub rule: &'static str,
+    /// `dns-egress-forgotten`.
+    pub name: &'static str,
+    /// `error`, `warning` or `note`.
+    pub severity: &'static str,
+    score: f64,
+    status: &'static str,
+    /// One line.
+    pub message: String,
+    /// `NetworkPolicy shop/db-in`.
+    pub object: String,
+    /// Where it is written; absent for what is in no file.
+    #[serde(flatten)]
+    pub place: Option<PlaceView>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<FixView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness: Option<WitnessView>,
+    affected: usize,
+    #[serde(skip)]
+    excerpt: Excerpt,
+    #[serde(skip)]
+    end: (u32, u32),
+}
+
+#[derive(Debug, Serialize)]
+struct FixView {
+    title: String,
+    yaml: String,
+}
+
+#[derive(Debug, Serialize)]
+struct WitnessView {
+    from: String,
+    to: String,
+    at: String,
+}
+
+/// What coverage calls a verdict: `allow` stands for "isolated".
+fn isolated(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "yes",
+        Verdict::Deny => "no",
+        Verdict::Depends => "depends",
+    }
+}
+
+fn ratio(ratio: &Ratio) -> RatioView {
+    RatioView { covered: ratio.covered, unclear: ratio.unclear, total: ratio.total, share: ratio.share() }
+}
+
+fn ratio_text(ratio: &Ratio) -> Text {
+    let tone = match ratio.share() {
+        s if s >= 0.9 => Tone::Good,
+        s if s >= 0.5 => Tone::Warn,
+        _ => Tone::Bad,
+    };
+    let unclear = if ratio.unclear == 0 { String::new() } else { format!(", {} unclear", ratio.unclear) };
+    toned(tone, percent(ratio.share()))
+        .and(Tone::Plain, format!(" of workloads ({}/{}{unclear})", ratio.covered, ratio.total))
+}
+
+fn enforces(value: Enforces) -> &'static str {
+    match value {
+        Enforces::Yes => "yes",
+        Enforces::No => "no",
+        Enforces::OnlyWith(_) => "conditional",
+        Enforces::Unknown => "unknown",
+    }
+}
+
+impl AuditView {
+    /// The auditor's report, limited to what concerns `scope`. Grade and totals are those of the whole cluster.
+    pub fn of(engine: &Engine<'_>, audit: &Audit, scope: Option<NamespaceId>, detail: Detail) -> Self {
+        let world = engine.world();
+        let name = |id: NamespaceId| world.namespaces[id.index()].name.to_string();
+        let mine = |id: NamespaceId| scope.is_none_or(|ns| ns == id);
+        let coverage = &audit.coverage;
+        let namespaces = coverage.namespaces.iter().filter(|n| mine(n.namespace)).map(|n| NamespaceView {
+            namespace: name(n.namespace),
+            ingress: ratio(&n.ingress),
+            egress: ratio(&n.egress),
+            default_deny_ingress: isolated(n.default_deny_ingress),
+            default_deny_egress: isolated(n.default_deny_egress),
+        });
+        let workloads = coverage.workloads.iter().filter(|w| mine(world.workloads[w.workload.index()].namespace));
+        let workloads = workloads.map(|w| WorkloadView {
+            workload: world.workload_name(w.workload),
+            kind: world.workloads[w.workload.index()].kind.name(),
+            ingress: isolated(w.ingress),
+            egress: isolated(w.egress),
+            host_network: w.host_network,
+        });
+        let scope_name = scope.map(name);
+        let concerns = |f: &&Finding| scope_name.as_deref().is_none_or(|ns| concerns(&f.object, ns));
+        Self {
+            head: Head::new("Audit"),
+            grade: audit.grade.letter,
+            score: audit.grade.score,
+            not_enforced: audit.grade.not_enforced,
+            certainty: CertaintyView { whole: audit.certainty.whole, missing: audit.certainty.missing.clone() },
+            coverage: CoverageView {
+                ingress: ratio(&coverage.ingress),
+                egress: ratio(&coverage.egress),
+                host_network_workloads: coverage.host_network,
+                pairs: PairsView {
+                    open: coverage.pairs.open,
+                    possible: coverage.pairs.possible,
+                    all: coverage.pairs.all,
+                },
+                namespaces: namespaces.collect(),
+                workloads: workloads.collect(),
+            },
+            depth: DepthView {
+                level: audit.depth.level.name(),
+                next: audit.depth.next.name(),
+                costs: audit.depth.costs.clone(),
+                buys: audit.depth.buys.clone(),
+            },
+            cni: audit.cni.iter().map(|c| cni(world, c)).collect(),
+            findings: audit.findings.iter().filter(concerns).map(|f| finding(engine, f)).collect(),
+            facts: facts(world, audit),
+            detail,
+        }
+    }
+
+    /// How bad the worst finding is.
+    pub fn worst(&self) -> Option<crate::args::FailOn> {
+        let level = |f: &FindingView| match f.severity {
+            "error" => crate::args::FailOn::Error,
+            "warning" => crate::args::FailOn::Warning,
+            _ => crate::args::FailOn::Note,
+        };
+        self.findings.iter().map(level).max()
+    }
+}
+
+/// Whether an object such as `NetworkPolicy shop/db-in` or `namespace dev` is in a namespace.
+fn concerns(object: &str, namespace: &str) -> bool {
+    let words: Vec<&str> = object.split_whitespace().collect();
+    words.iter().any(|w| w.split_once('/').is_some_and(|(ns, _)| ns == namespace))
+        || words.windows(2).any(|pair| pair[0].eq_ignore_ascii_case("namespace") && pair[1] == namespace)
+}
+
+fn cni(world: &World, found: &watertight_audit::cni::CniFinding) -> CniView {
+    let evidence = found.evidence.iter().map(|(what, at)| EvidenceView {
+        what: what.clone(),
+        place: at.and_then(|at| PlaceView::of(&world.sources, at)),
+    });
+    CniView {
+        name: found.name,
+        enforces: enforces(found.enforces),
+        note: found.source_note,
+        evidence: evidence.collect(),
+    }
+}
+
+fn finding(engine: &Engine<'_>, f: &Finding) -> FindingView {
+    let world = engine.world();
+    let mark = f.at.map(|at| Mark { at, label: String::new(), primary: true });
+    FindingView {
+        rule: f.rule,
+        name: f.name,
+        severity: f.severity.name(),
+        score: f.score,
+        status: f.status.name(),
+        message: f.message.clone(),
+        object: f.object.clone(),
+        place: f.at.and_then(|at| PlaceView::of(&world.sources, at)),
+        help: f.help.clone(),
+        fixes: f.fixes.iter().map(|x| FixView { title: x.title.clone(), yaml: x.yaml.clone() }).collect(),
+        witness: f.witness.map(|w| WitnessView {
+            from: endpoint_name(engine, w.from),
+            to: endpoint_name(engine, w.to),
+            at: match w.l4 {
+                L4::Port(protocol, port) => format!("{protocol} {port}"),
+                L4::Other => "protocols without ports".to_owned(),
+            },
+        }),
+        affected: f.affected,
+        excerpt: Excerpt::cut(&world.sources, mark.as_slice()),
+        end: f.at.map_or((0, 0), |at| (at.end_line, at.end_column)),
+    }
+}
+
+fn facts(world: &World, audit: &Audit) -> Vec<(String, Text)> {
+    let coverage = &audit.coverage;
+    let grade_tone = match audit.grade.letter {
+        'A' | 'B' => Tone::Good,
+        'C' | 'D' => Tone::Warn,
+        _ => Tone::Bad,
+    };
+    let mut grade = toned(grade_tone, audit.grade.letter.to_string());
+    if audit.grade.not_enforced {
+        grade = grade.and(Tone::Plain, "  policies exist and nothing enforces them");
+    }
+    let plugins: Vec<String> = audit
+        .cni
+        .iter()
+        .map(|c| match c.enforces {
+            Enforces::Yes => format!("{}, enforces NetworkPolicy", c.name),
+            Enforces::No => format!("{}, does not enforce NetworkPolicy", c.name),
+            Enforces::OnlyWith(what) => format!("{}, enforces NetworkPolicy only if {what}", c.name),
+            Enforces::Unknown => format!("{}, not known to enforce NetworkPolicy", c.name),
+        })
+        .collect();
+    let plugins =
+        if plugins.is_empty() { "unknown (nothing in the input tells)".to_owned() } else { plugins.join("; ") };
+    let pairs = coverage.pairs;
+    #[expect(clippy::cast_precision_loss, reason = "counts of pairs are far below 2^52")]
+    let share = if pairs.all == 0 { 0.0 } else { pairs.possible as f64 / pairs.all as f64 };
+    let live = coverage.workloads.len();
+    let size = format!(
+        "{}, {}, {}, {}",
+        count(world.pods.len(), "pod"),
+        count(live, "workload"),
+        count(world.namespaces.len(), "namespace"),
+        count(world.policies.len() + world.cluster_policies.len(), "policy"),
+    );
+    let fact = |name: &str, text: Text| (name.to_owned(), text);
+    let mut facts = vec![
+        fact("Cluster", size.into()),
+        fact("CNI", plugins.into()),
+        fact("Grade", grade),
+        fact("Ingress", ratio_text(&coverage.ingress).and(Tone::Plain, " isolated")),
+        fact("Egress", ratio_text(&coverage.egress).and(Tone::Plain, " isolated")),
+        fact(
+            "Reachable",
+            format!("{} of {} workload pairs ({})", number(pairs.possible), number(pairs.all), percent(share)).into(),
+        ),
+        fact("Depth", format!("{}; next: {}", audit.depth.level.name(), audit.depth.next.name()).into()),
+        fact("  costs", audit.depth.costs.clone().into()),
+        fact("  buys", audit.depth.buys.clone().into()),
+    ];
+    for missing in &audit.certainty.missing {
+        facts.push(fact("Not known", toned(Tone::Warn, missing.clone())));
+    }
+    facts
+}
+
+impl Report for AuditView {
+    const FORMATS: &'static [Format] =
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Sarif, Format::Csv];
+
+    fn page(&self) -> Page {
+        /// Findings on the first screen.
+        const TOP: usize = 5;
+        let mut page = Page::default();
+        page.facts(self.facts.clone());
+        if self.detail != Detail::Screen {
+            page.table(self.namespaces());
+        }
+        let shown = if self.detail == Detail::Screen { TOP } else { usize::MAX };
+        if self.detail == Detail::Full {
+            for f in &self.findings {
+                f.full(&mut page);
+            }
+        } else if !self.findings.is_empty() {
+            let mut table = Table::new(["RULE", "SEVERITY", "FINDING"]);
+            for f in self.findings.iter().take(shown) {
+                let place = f.place.as_ref().map_or_else(String::new, |p| format!(" ({})", p.words()));
+                table.row([
+                    f.rule.into(),
+                    toned(f.tone(), f.severity),
+                    format!("{}: {}{place}", f.object, f.message).into(),
+                ]);
+            }
+            page.table(table);
+        }
+        let left = self.findings.len().saturating_sub(shown);
+        if left > 0 {
+            page.line(format!("and {} more: `watertight audit`", number(left)));
+        }
+        if self.findings.is_empty() {
+            page.line(toned(Tone::Good, "No findings."));
+        }
+        page
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![
+            ["rule", "name", "severity", "object", "file", "line", "column", "message", "help"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        for f in &self.findings {
+            let (file, line, column) = f
+                .place
+                .as_ref()
+                .map_or_else(Default::default, |p| (p.file.clone(), p.line.to_string(), p.column.to_string()));
+            let help = f.help.clone().unwrap_or_default();
+            rows.push(vec![
+                f.rule.to_owned(),
+                f.name.to_owned(),
+                f.severity.to_owned(),
+                f.object.clone(),
+                file,
+                line,
+                column,
+                f.message.clone(),
+                help,
+            ]);
+        }
+        rows
+    }
+
+    fn sarif(&self) -> sarif::Log {
+        let pages: Vec<String> =
+            catalogue().iter().map(|l| watertight_audit::page(l.code).unwrap_or_default()).collect();
+        let rules: Vec<sarif::Rule<'_>> = catalogue()
+            .iter()
+            .zip(&pages)
+            .map(|(l, page)| sarif::Rule {
+                code: l.code,
+                name: l.name,
+                summary: l.summary,
+                page,
+                level: l.severity.name(),
+                score: l.severity.score(),
+            })
+            .collect();
+        let findings: Vec<sarif::Finding<'_>> = self
+            .findings
+            .iter()
+            .map(|f| sarif::Finding {
+                rule: f.rule,
+                level: f.severity,
+                score: f.score,
+                message: format!("{}: {}", f.object, f.message),
+                object: &f.object,
+                place: f
+                    .place
+                    .as_ref()
+                    .map(|p| (p.file.clone(), [p.line, p.column, f.end.0.max(p.line), f.end.1.max(1)])),
+            })
+            .collect();
+        sarif::Log::of(&rules, &findings)
+    }
+}
+
+impl AuditView {
+    fn namespaces(&self) -> Table {
+        let mut table = Table::new(["NAMESPACE", "WORKLOADS", "INGRESS", "EGRESS", "DEFAULT DENY"]);
+        let share = |r: &RatioView| match r.unclear {
+            0 => percent(r.share),
+            unclear => format!("{} ({unclear} unclear)", percent(r.share)),
+        };
+        for n in self.coverage.namespaces.iter().filter(|n| n.ingress.total > 0) {
+            let deny = format!("ingress {}, egress {}", n.default_deny_ingress, n.default_deny_egress);
+            table.row(
+                [n.namespace.clone(), n.ingress.total.to_string(), share(&n.ingress), share(&n.egress), deny]
+                    .map(Text::from),
+            );
+        }
+        table
+    }
+}
+
+impl FindingView {
+    fn tone(&self) -> Tone {
+        match self.severity {
+            s if s == Severity::Error.name() => Tone::Bad,
+            s if s == Severity::Warning.name() => Tone::Warn,
+            _ => Tone::Plain,
+        }
+    }
+
+    fn full(&self, page: &mut Page) {
+        page.heading(format!("{} {} {}: {}", self.severity, self.rule, self.name, self.object));
+        page.line(self.message.as_str());
+        page.excerpt(self.excerpt.clone());
+        if let Some(help) = &self.help {
+            page.line(Text::from("help: ").and(Tone::Plain, help.as_str()));
+        }
+        for fix in &self.fixes {
+            page.line(format!("fix: {}", fix.title));
+            page.code("yaml", fix.yaml.as_str());
+        }
+    }
+}
