@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use watertight_ingest::limits::Limits;
 use watertight_ingest::tree::{Format, Node, Value, documents, documents_par};
+use watertight_ingest::{Input, Options, read};
 
 /// About 60 MB.
 const OBJECTS: usize = 45_000;
@@ -26,6 +27,17 @@ fn main() {
     });
     row("YAML, one list, 1 thread", &list, || sequential(&list, Format::Yaml, &one));
     row("JSON, 1 thread", &json, || sequential(&json, Format::Json, &one));
+    println!("\nread and checked, up to a world:");
+    let options = |limits: &Limits| Options { limits: limits.clone(), ..Options::default() };
+    row("YAML, many documents, 1 thread", &yaml, || world(&yaml, &options(&one)));
+    row("YAML, many documents, 2 threads", &yaml, || world(&yaml, &options(&two)));
+    row("JSON, one list", &json, || world(&json, &options(&two)));
+}
+
+/// Objects read.
+fn world(text: &str, options: &Options) -> usize {
+    let input = Input::Text { name: "bench.yaml".to_owned(), text: text.to_owned() };
+    read(&[input], options).map_or(0, |loaded| loaded.counts.objects.values().sum())
 }
 
 fn sequential(text: &str, format: Format, limits: &Limits) -> usize {

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::tree::{Entry, Node, Resolved, Span, Value, Yaml11};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::RefCell;
 use std::fmt;
 use watertight_model::spelling::distance;
@@ -61,7 +61,12 @@ pub(crate) struct Cx<'o> {
 thread_local! {
     /// Strings repeat: keys, label values, names of namespaces. Emptied by [`forget`] when a read ends.
     static STRINGS: RefCell<FxHashSet<Str>> = RefCell::new(FxHashSet::default());
+    /// By list of used keys (its address: the lists are constants): keys that were compared with it, and what was found.
+    static SLIPS: RefCell<FxHashMap<usize, FxHashMap<Str, Option<usize>>>> = RefCell::new(FxHashMap::default());
 }
+
+/// Keys remembered for one list: more than real objects have, little enough for hostile ones.
+const SLIPS_KEPT: usize = 1_000;
 
 /// The shared copy of a text.
 pub(crate) fn shared(text: &str) -> Str {
@@ -78,6 +83,7 @@ pub(crate) fn shared(text: &str) -> Str {
 /// Drops what [`shared`] remembers on this thread.
 pub(crate) fn forget() {
     STRINGS.with_borrow_mut(FxHashSet::clear);
+    SLIPS.with_borrow_mut(FxHashMap::clear);
 }
 
 impl Cx<'_> {
@@ -274,17 +280,19 @@ impl Cx<'_> {
     }
 
     /// For kinds with hundreds of fields: refuses keys that are a slip away from one that is read here.
-    pub(crate) fn no_slips(&mut self, path: &Path<'_>, entries: &[Entry<'_>], used: &[&str], real: &[&str]) {
+    pub(crate) fn no_slips(
+        &mut self,
+        path: &Path<'_>,
+        entries: &[Entry<'_>],
+        used: &'static [&'static str],
+        real: &[&str],
+    ) {
         for entry in entries {
             let key = entry.key.text();
             if used.contains(&key) || real.contains(&key) {
                 continue;
             }
-            let slip = used.iter().find(|name| {
-                name.eq_ignore_ascii_case(key)
-                    || (name.len() >= 5 && distance(name, key) == 1)
-                    || (name.len() >= 9 && distance(name, key) == 2)
-            });
+            let slip = slip_of(key, used);
             if let Some(name) = slip {
                 let at = path.field(key);
                 let message =
@@ -327,6 +335,30 @@ impl Cx<'_> {
     pub(crate) fn annotations(&mut self, path: &Path<'_>, node: Option<&Node<'_>>) -> Labels {
         Labels::new(self.strings(path, node).into_iter().map(|(k, v, ..)| (k, v)))
     }
+}
+
+/// The used key that this one is a slip away from.
+fn slip_of(key: &str, used: &'static [&'static str]) -> Option<&'static str> {
+    // Documents repeat their keys: each is compared once per list of used keys.
+    let list = used.as_ptr() as usize;
+    let known = SLIPS.with_borrow(|slips| slips.get(&list).and_then(|of| of.get(key)).copied());
+    let found = known.unwrap_or_else(|| {
+        let near = |name: &&str| {
+            let lengths = name.len().abs_diff(key.len());
+            name.eq_ignore_ascii_case(key)
+                || (name.len() >= 5 && lengths <= 1 && distance(name, key) == 1)
+                || (name.len() >= 9 && lengths <= 2 && distance(name, key) == 2)
+        };
+        let found = used.iter().position(near);
+        SLIPS.with_borrow_mut(|slips| {
+            let of = slips.entry(list).or_default();
+            if of.len() < SLIPS_KEPT {
+                of.insert(Str::from(key), found);
+            }
+        });
+        found
+    });
+    found.map(|i| used[i])
 }
 
 fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {

@@ -46,8 +46,9 @@ pub(crate) fn read(
     let path = Path::ROOT.field("metadata");
     let node = value(entries, "metadata");
     let meta = cx.object(&path, node).unwrap_or_default();
-    let used = ["name", "generateName", "namespace", "labels", "annotations", "ownerReferences", "deletionTimestamp"];
-    cx.no_slips(&path, meta, &used, &[]);
+    const USED: &[&str] =
+        &["name", "generateName", "namespace", "labels", "annotations", "ownerReferences", "deletionTimestamp"];
+    cx.no_slips(&path, meta, USED, &[]);
     let here = node.map_or(whole.span, |n| n.span);
     let name_at = path.field("name");
     let written = cx.text(&name_at, value(meta, "name")).filter(|n| !n.is_empty());

@@ -28,9 +28,9 @@ pub(crate) struct PodStatus {
 
 pub(crate) fn spec(cx: &mut Cx<'_>, path: &Path<'_>, node: Option<&Node<'_>>) -> PodSpec {
     let Some(entries) = cx.object(path, node) else { return PodSpec::default() };
-    let used =
-        ["hostNetwork", "hostPID", "nodeName", "containers", "initContainers", "dnsPolicy", "dnsConfig", "volumes"];
-    cx.no_slips(path, entries, &used, &["hostIPC", "hostname", "nodeSelector"]);
+    const USED: &[&str] =
+        &["hostNetwork", "hostPID", "nodeName", "containers", "initContainers", "dnsPolicy", "dnsConfig", "volumes"];
+    cx.no_slips(path, entries, USED, &["hostIPC", "hostname", "nodeSelector"]);
     let mut out = PodSpec {
         node: cx.text(&path.field("nodeName"), value(entries, "nodeName")).filter(|n| !n.is_empty()).map(shared),
         host_network: cx.flag(&path.field("hostNetwork"), value(entries, "hostNetwork")).unwrap_or(false),

@@ -11,7 +11,7 @@ use watertight_model::{EndpointSlice, Ingress, Labels, NamespaceId, Origin, Serv
 pub(crate) fn service(cx: &mut Cx<'_>, meta: &Meta, entries: &[Entry<'_>], origin: Origin) -> Service {
     let path = Path::ROOT.field("spec");
     let spec = cx.object(&path, value(entries, "spec")).unwrap_or_default();
-    let used = [
+    const USED: &[&str] = &[
         "type",
         "clusterIP",
         "clusterIPs",
@@ -22,7 +22,7 @@ pub(crate) fn service(cx: &mut Cx<'_>, meta: &Meta, entries: &[Entry<'_>], origi
         "externalTrafficPolicy",
         "externalName",
     ];
-    cx.no_slips(&path, spec, &used, &["internalTrafficPolicy", "trafficDistribution"]);
+    cx.no_slips(&path, spec, USED, &["internalTrafficPolicy", "trafficDistribution"]);
     let type_at = path.field("type");
     let type_node = value(spec, "type");
     let kind = match cx.text(&type_at, type_node) {

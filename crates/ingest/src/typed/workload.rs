@@ -67,8 +67,8 @@ pub(crate) fn controller(
     cx.no_slips(&root, entries, &["apiVersion", "kind", "metadata", "spec", "status"], &[]);
     let path = root.field("spec");
     let own = cx.object(&path, value(entries, "spec")).unwrap_or_default();
-    let used = ["replicas", "selector", "template", "schedule", "jobTemplate", "serviceName"];
-    cx.no_slips(&path, own, &used, &[]);
+    const USED: &[&str] = &["replicas", "selector", "template", "schedule", "jobTemplate", "serviceName"];
+    cx.no_slips(&path, own, USED, &[]);
     // A CronJob's pods are described one level further down.
     let job_at = path.field("jobTemplate");
     let job_spec_at = job_at.field("spec");
