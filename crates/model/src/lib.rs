@@ -23,6 +23,7 @@ pub mod port;
 pub mod portset;
 pub mod selector;
 pub mod service;
+pub mod spelling;
 pub mod verdict;
 pub mod workload;
 pub mod world;

@@ -3,7 +3,8 @@
 mod target;
 mod words;
 
-pub use target::{Target, UnknownTarget, distance, near};
+pub use target::{Target, UnknownTarget};
+pub use watertight_model::spelling::{distance, near};
 pub use words::{depends_words, endpoint_name, half_words, rule_names, why};
 
 use crate::Engine;
