@@ -261,28 +261,29 @@ impl Reading<'_> {
         });
     }
 
-    /// One warning per input, not one per object.
+    /// Objects without a namespace matter only beside objects that have one: then they may be meant for those. One warning
+    /// for the whole input, at the first of them.
     fn namespaces_not_written(&self, diagnostics: &mut Vec<Diagnostic>) {
-        let mut by_source: BTreeMap<SourceId, Vec<Origin>> = BTreeMap::new();
-        for origin in &self.parsed.without_namespace {
-            by_source.entry(origin.source).or_default().push(*origin);
-        }
-        for places in by_source.into_values() {
-            let Some(first) = places.iter().min() else { continue };
-            diagnostics.push(Diagnostic {
-                severity: Severity::Warning,
-                code: "WT0006",
-                message: format!(
-                    "{} objects name no namespace: read as of namespace {}",
-                    places.len(),
-                    self.options.default_namespace
-                ),
-                object: None,
-                field: Some("metadata.namespace".to_owned()),
-                at: Some(*first),
-                notes: Vec::new(),
-                help: Some("write `metadata.namespace`, or give one with -n".to_owned()),
-            });
-        }
+        let places = &self.parsed.without_namespace;
+        let others = self
+            .parsed
+            .identities
+            .iter()
+            .any(|i| !i.namespace.is_empty() && i.namespace != self.options.default_namespace);
+        let Some(first) = places.iter().min().filter(|_| others) else { return };
+        diagnostics.push(Diagnostic {
+            severity: Severity::Warning,
+            code: "WT0006",
+            message: format!(
+                "{} objects name no namespace, others do: read as of namespace {}",
+                places.len(),
+                self.options.default_namespace
+            ),
+            object: None,
+            field: Some("metadata.namespace".to_owned()),
+            at: Some(*first),
+            notes: Vec::new(),
+            help: Some("write `metadata.namespace`, or give one with -n".to_owned()),
+        });
     }
 }
