@@ -1,6 +1,8 @@
 //! The world outside a run: streams, whether they are terminals, the environment, the time. Tests give their own.
 
-use crate::exit::Exit;
+use crate::diagnostics::ErrorView;
+use crate::exit::{Exit, Failure};
+use crate::render::{self, Format};
 use std::io::Write;
 use watertight_cluster::Environment;
 
@@ -41,11 +43,16 @@ impl Host<'_> {
     }
 
     /// What clap has to say: help and version are data, the rest is a usage error.
-    pub(crate) fn clap(&mut self, error: &clap::Error) -> Exit {
+    pub(crate) fn clap(&mut self, error: &clap::Error, format: Option<Format>) -> Exit {
         let text = error.render();
         if error.use_stderr() {
             let text = if self.stderr_colour { text.ansi().to_string() } else { text.to_string() };
             self.say(&text);
+            let said = error.render().to_string();
+            let first = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let view = ErrorView::of(&Failure::new(Exit::BadInput, "usage", first, None));
+            // The exit code already says that it went wrong; a second failure here adds nothing.
+            let _ = render::write_error(&view, format.unwrap_or(Format::Table), &mut self.stdout);
             return Exit::BadInput;
         }
         let text = if self.stdout_colour { text.ansi().to_string() } else { text.to_string() };

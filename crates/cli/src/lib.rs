@@ -37,7 +37,7 @@ use std::ffi::OsString;
 pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
     let (cli, shape) = match parse(argv) {
         Ok(parsed) => parsed,
-        Err(error) => return host.clap(&error).code(),
+        Err(error) => return host.clap(&error, asked_format(argv)).code(),
     };
     let mut ctx = Ctx::new(host, cli.global, shape);
     let outcome = match cli.command {
@@ -68,4 +68,15 @@ fn parse(argv: &[OsString]) -> Result<(Cli, clap::Command), clap::Error> {
     let matches = shape.clone().try_get_matches_from(argv)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut shape))?;
     Ok((cli, shape))
+}
+
+/// The format that a command line asks for, as far as it can be told of one that is not understood.
+fn asked_format(argv: &[OsString]) -> Option<render::Format> {
+    use clap::ValueEnum;
+    let words: Vec<&str> = argv.iter().filter_map(|a| a.to_str()).collect();
+    let named = words.iter().enumerate().find_map(|(i, word)| match *word {
+        "-o" | "--output" => words.get(i + 1).copied(),
+        word => word.strip_prefix("--output=").or_else(|| word.strip_prefix("-o").map(|w| w.trim_start_matches('='))),
+    });
+    named.and_then(|name| render::Format::from_str(name, false).ok())
 }

@@ -68,7 +68,7 @@ fn files(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
     let options = options(ctx);
     let loaded = read(ctx, &inputs, &options)?;
     if let Some(file) = ctx.global.save.clone() {
-        save_files(&loaded.world, &file)?;
+        save_files(&inputs, &loaded.world, &file, &options)?;
         ctx.note(&format!("saved to `{}`", file.display()));
     }
     Ok(Source { world: loaded.world, cluster: None })
@@ -162,18 +162,37 @@ fn refuse(refused: &Refused) -> Failure {
     Failure { exit, diagnostics: refused.diagnostics.clone(), sources: refused.sources.clone() }
 }
 
-/// Writes the texts that were read as one stream of documents.
-fn save_files(world: &World, file: &Path) -> Result<(), Failure> {
+/// Writes the texts that were read as one stream of documents. It is read back before it is written: what would not give
+/// the same objects is refused.
+fn save_files(inputs: &[Input], world: &World, file: &Path, options: &Options) -> Result<(), Failure> {
     let mut out = String::new();
-    for source in &world.sources {
-        let Some(text) = &source.text else {
-            let message = format!("`{}` is too large to be saved", source.name);
-            return Err(Failure::new(Exit::BadInput, "save", message, Some("keep the file itself".to_owned())));
-        };
+    let mut add = |name: &str, text: &str| {
         // `...` ends whatever came before, so that directives and documents without `---` may follow.
-        let name = crate::text::clean(&source.name);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        out.push_str(&format!("# {name}\n{}\n...\n", text.trim_end()));
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end();
+        out.push_str(&format!("# {}\n{text}\n...\n", crate::text::clean(name)));
+    };
+    let cannot = |name: &str| {
+        let message = format!("`{name}` cannot be saved");
+        Failure::new(Exit::BadInput, "save", message, Some("keep the files themselves".to_owned()))
+    };
+    for source in &world.sources {
+        match &source.text {
+            Some(text) => add(&source.name, text),
+            // Large texts are not kept; the file is still there.
+            None if &*source.name != "-" => match std::fs::read_to_string(&*source.name) {
+                Ok(text) => add(&source.name, &text),
+                Err(_) => return Err(cannot(&source.name)),
+            },
+            None => return Err(cannot("standard input")),
+        }
+    }
+    let again = [Input::Text { name: file.display().to_string(), text: out.clone() }];
+    let same = watertight_ingest::read(&again, options).is_ok_and(|loaded| {
+        let size = |w: &World| (w.pods.len(), w.workloads.len(), w.policies.len(), w.cluster_policies.len(), w.foreign_policies.len(), w.services.len());
+        size(&loaded.world) == size(world)
+    });
+    if !same {
+        return Err(cannot(&format!("what {} inputs hold", inputs.len())));
     }
     write_whole(file, out.as_bytes())
 }

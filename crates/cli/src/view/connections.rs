@@ -3,9 +3,8 @@
 use super::{ForeignView, Head, PartyView, PortView, UnreadView, port_words, ports};
 use crate::page::{Page, Table, Text, Tone, toned};
 use crate::render::{Format, Report, dot::Graph};
-use crate::text::count;
 use serde::Serialize;
-use watertight_engine::connections::Connection;
+use watertight_engine::connections::{Connection, Party};
 use watertight_model::{NamespaceId, World};
 
 /// The list.
@@ -40,6 +39,9 @@ pub struct ConnectionView {
     /// Further ports whose verdict is `depends`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_ports: Vec<PortView>,
+    /// A policy that is not evaluated concerns one of the sides, and could change this entry.
+    #[serde(rename = "notEvaluated", skip_serializing_if = "std::ops::Not::not")]
+    pub may_change: bool,
 }
 
 impl ConnectionsView {
@@ -49,7 +51,16 @@ impl ConnectionsView {
         let concerns = |c: &ConnectionView| {
             name.as_deref().is_none_or(|ns| c.from.namespace() == Some(ns) || c.to.namespace() == Some(ns))
         };
+        let foreign = |party: &Party| {
+            let namespace = match party {
+                Party::Workload { workload, .. } => world.workloads[workload.index()].namespace,
+                Party::Pod(pod) => world.pods[pod.index()].namespace,
+                Party::External(_) => return false,
+            };
+            world.foreign_policies.iter().any(|p| p.namespace.is_none_or(|ns| ns == namespace))
+        };
         let view = |c: &Connection| ConnectionView {
+            may_change: foreign(&c.from) || foreign(&c.to),
             from: PartyView::of(world, &c.from),
             to: PartyView::of(world, &c.to),
             ports: ports(&c.allowed),
@@ -68,7 +79,7 @@ impl ConnectionsView {
 
     /// True if no verdict in the list depends on anything.
     pub fn certain(&self) -> bool {
-        self.depends.is_empty() && self.connections.iter().all(|c| c.depends_ports.is_empty())
+        self.depends.is_empty() && self.connections.iter().all(|c| c.depends_ports.is_empty() && !c.may_change)
     }
 
     fn all(&self) -> impl Iterator<Item = &ConnectionView> {
@@ -88,6 +99,9 @@ impl Report for ConnectionsView {
             let mut cell: Text = port_words(&c.ports).into();
             if !c.depends_ports.is_empty() {
                 cell = cell.and(Tone::Warn, format!("; depends: {}", port_words(&c.depends_ports)));
+            }
+            if c.may_change {
+                cell = cell.and(Tone::Warn, "; unless a policy that is not evaluated says otherwise");
             }
             table.row([c.from.words().into(), c.to.words().into(), cell]);
         }
@@ -109,7 +123,12 @@ impl Report for ConnectionsView {
             page.table(table);
         }
         if !self.not_evaluated.is_empty() {
-            page.line(format!("{} not evaluated.", count(self.not_evaluated.len(), "policy")));
+            page.heading("Not evaluated");
+            let name = |p: &ForeignView| match &p.namespace {
+                Some(namespace) => format!("{} {namespace}/{}", p.kind, p.name),
+                None => format!("{} {}", p.kind, p.name),
+            };
+            page.items(self.not_evaluated.iter().map(|p| name(p).into()).collect());
         }
         page
     }

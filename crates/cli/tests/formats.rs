@@ -1,0 +1,99 @@
+//! Every format of every command: the exact output, the same exit code, and the same findings whatever the format.
+
+mod common;
+
+use common::{root, watertight};
+use snapbox::data::DataFormat;
+use snapbox::{Assert, Data};
+
+/// Command, name of its golden files, expected exit code, formats.
+const RUNS: &[(&str, &str, u8, &[&str])] = &[
+    ("connections -f docs/examples/shop", "connections", 0, &["table", "json", "yaml", "markdown", "csv", "dot"]),
+    ("connections --pods -f docs/examples/shop", "connections-pods", 0, &["table", "json"]),
+    ("query -f docs/examples/shop shop/web shop/db --port 5432", "query", 0, &["table", "json", "yaml", "markdown"]),
+    ("explain -f docs/examples/shop shop/api shop/db --port 5433/TCP", "explain", 0, &["table", "json", "yaml", "markdown"]),
+    ("blast -f docs/examples/shop shop/web", "blast", 0, &["table", "json", "yaml", "markdown", "csv", "dot"]),
+    ("blast -f docs/examples/shop --rank", "blast-rank", 0, &["table", "json", "yaml", "markdown", "csv"]),
+    ("connections -f crates/cli/tests/fixtures/unclear.yaml", "unclear", 0, &["table", "json", "csv", "dot"]),
+    ("query -f crates/cli/tests/fixtures/unclear.yaml a/client a/db --port 5432", "unclear-query", 0, &["table", "json"]),
+    ("audit -f crates/cli/tests/fixtures/broken.yaml", "broken", 2, &["table", "json", "yaml", "sarif"]),
+];
+
+#[test]
+fn golden() {
+    let assert = Assert::new().action_env("SNAPSHOTS");
+    for (command, name, code, formats) in RUNS {
+        for format in *formats {
+            let run = watertight(&format!("{command} -o {format}"));
+            assert_eq!(run.code, *code, "{command} -o {format}: {}", run.stderr);
+            let path = root().join(format!("crates/cli/tests/golden/{name}.{format}.txt"));
+            let actual = format!("{}--- standard error\n{}", run.stdout, run.stderr);
+            assert.eq(actual, Data::read_from(&path, Some(DataFormat::Text)).raw());
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_again() {
+    for (command, _, _, formats) in RUNS {
+        for format in *formats {
+            let command = format!("{command} -o {format}");
+            assert_eq!(watertight(&command).stdout, watertight(&command).stdout, "{command}");
+        }
+    }
+}
+
+#[test]
+fn every_format_has_the_same_connections() {
+    for files in ["docs/examples/shop", "crates/cli/tests/fixtures/unclear.yaml", "examples/demo"] {
+        let run = |format: &str| watertight(&format!("connections -q -f {files} -o {format}")).stdout;
+        let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
+        let entries = json["connections"].as_array().unwrap().len() + json["depends"].as_array().unwrap().len();
+        assert!(entries > 0, "{files}");
+        let table_rows = |text: &str| text.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| FROM")).count();
+        assert_eq!(table_rows(&run("markdown")), entries, "{files}");
+        let pairs: std::collections::BTreeSet<String> =
+            run("csv").lines().skip(1).map(|l| l.split(',').take(8).collect::<Vec<_>>().join(",")).collect();
+        assert_eq!(pairs.len(), entries, "{files}");
+        let arrows = run("dot").lines().filter(|l| l.contains(" -> ")).map(|l| l.split(" [").next().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(arrows.len(), entries, "{files}");
+        let yaml = run("yaml").lines().filter(|l| l.starts_with("- from:")).count();
+        assert_eq!(yaml, entries, "{files}");
+    }
+}
+
+#[test]
+fn every_format_has_the_same_findings_and_exit_code() {
+    for files in ["docs/examples/shop", "examples/demo"] {
+        let run = |format: &str| watertight(&format!("audit -q -f {files} -o {format}"));
+        let json = run("json");
+        let code = json.code;
+        let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        let rules: Vec<String> = value["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(code, u8::from(!rules.is_empty()), "{files}");
+        let of = |text: &str, take: &dyn Fn(&str) -> Option<String>| text.lines().filter_map(take).collect::<Vec<_>>();
+        let first_word = |line: &str| line.starts_with("WT").then(|| line[..6].to_owned());
+        for format in ["table", "yaml", "markdown", "csv", "sarif"] {
+            let run = run(format);
+            assert_eq!(run.code, code, "{files} -o {format}");
+            let found = match format {
+                "table" | "csv" => of(&run.stdout, &first_word),
+                "markdown" => of(&run.stdout, &|l| l.strip_prefix("| ").and_then(first_word)),
+                "yaml" => of(&run.stdout, &|l| l.strip_prefix("- rule: ").map(str::to_owned)),
+                _ => {
+                    let log: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+                    let results = log["runs"][0]["results"].as_array().unwrap().clone();
+                    results.iter().map(|r| r["ruleId"].as_str().unwrap().to_owned()).collect()
+                }
+            };
+            assert_eq!(found, rules, "{files} -o {format}");
+        }
+    }
+}
+
+#[test]
+fn a_format_that_is_not_there_is_refused_by_name() {
+    let run = watertight("connections -f docs/examples/shop -o sarif");
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("table|json|yaml|markdown|csv|dot"), "{}", run.stderr);
+}
