@@ -188,7 +188,16 @@ fn save_files(inputs: &[Input], world: &World, file: &Path, options: &Options) -
     }
     let again = [Input::Text { name: file.display().to_string(), text: out.clone() }];
     let same = watertight_ingest::read(&again, options).is_ok_and(|loaded| {
-        let size = |w: &World| (w.pods.len(), w.workloads.len(), w.policies.len(), w.cluster_policies.len(), w.foreign_policies.len(), w.services.len());
+        let size = |w: &World| {
+            (
+                w.pods.len(),
+                w.workloads.len(),
+                w.policies.len(),
+                w.cluster_policies.len(),
+                w.foreign_policies.len(),
+                w.services.len(),
+            )
+        };
         size(&loaded.world) == size(world)
     });
     if !same {
@@ -235,9 +244,7 @@ fn warn_incomplete(ctx: &mut Ctx<'_, '_>, world: &World) {
         *kinds.entry(&policy.kind).or_default() += 1;
     }
     for (kind, n) in kinds {
-        ctx.warn(&format!(
-            "{} not evaluated: every verdict that they could change says `depends`",
-            count(n, &format!("{kind} object"))
-        ));
+        let are = if n == 1 { "is" } else { "are" };
+        ctx.warn(&format!("{} {are} not evaluated; every verdict that could change says so", count(n, kind)));
     }
 }

@@ -62,7 +62,10 @@ fn execute(page: &str, text: &str, scratch: &Path) -> (String, usize) {
         let block: Vec<&str> = lines.by_ref().take_while(|l| *l != "```").collect();
         if language == "console" {
             let commands: Vec<&str> = block.iter().filter_map(|l| l.strip_prefix("$ ")).collect();
-            assert!(block.first().is_some_and(|l| l.starts_with("$ ")), "{page}: a console block begins with a command");
+            assert!(
+                block.first().is_some_and(|l| l.starts_with("$ ")),
+                "{page}: a console block begins with a command"
+            );
             for (i, command) in commands.iter().enumerate() {
                 if i > 0 {
                     out.push('\n');

@@ -11,12 +11,17 @@ const RUNS: &[(&str, &str, u8, &[&str])] = &[
     ("connections -f docs/examples/shop", "connections", 0, &["table", "json", "yaml", "markdown", "csv", "dot"]),
     ("connections --pods -f docs/examples/shop", "connections-pods", 0, &["table", "json"]),
     ("query -f docs/examples/shop shop/web shop/db --port 5432", "query", 0, &["table", "json", "yaml", "markdown"]),
-    ("explain -f docs/examples/shop shop/api shop/db --port 5433/TCP", "explain", 0, &["table", "json", "yaml", "markdown"]),
+    (
+        "explain -f docs/examples/shop shop/api shop/db --port 5433/TCP",
+        "explain",
+        0,
+        &["table", "json", "yaml", "markdown"],
+    ),
     ("blast -f docs/examples/shop shop/web", "blast", 0, &["table", "json", "yaml", "markdown", "csv", "dot"]),
     ("blast -f docs/examples/shop --rank", "blast-rank", 0, &["table", "json", "yaml", "markdown", "csv"]),
-    ("connections -f crates/cli/tests/fixtures/unclear.yaml", "unclear", 0, &["table", "json", "csv", "dot"]),
-    ("query -f crates/cli/tests/fixtures/unclear.yaml a/client a/db --port 5432", "unclear-query", 0, &["table", "json"]),
-    ("audit -f crates/cli/tests/fixtures/broken.yaml", "broken", 2, &["table", "json", "yaml", "sarif"]),
+    ("connections -f docs/examples/unclear.yaml", "unclear", 0, &["table", "json", "csv", "dot"]),
+    ("query -f docs/examples/unclear.yaml a/client a/db --port 5432", "unclear-query", 0, &["table", "json"]),
+    ("audit -f docs/examples/broken.yaml", "broken", 2, &["table", "json", "yaml", "sarif"]),
 ];
 
 #[test]
@@ -45,7 +50,7 @@ fn the_same_bytes_again() {
 
 #[test]
 fn every_format_has_the_same_connections() {
-    for files in ["docs/examples/shop", "crates/cli/tests/fixtures/unclear.yaml", "examples/demo"] {
+    for files in ["docs/examples/shop", "docs/examples/unclear.yaml", "examples/demo"] {
         let run = |format: &str| watertight(&format!("connections -q -f {files} -o {format}")).stdout;
         let json: serde_json::Value = serde_json::from_str(&run("json")).unwrap();
         let entries = json["connections"].as_array().unwrap().len() + json["depends"].as_array().unwrap().len();
@@ -55,7 +60,11 @@ fn every_format_has_the_same_connections() {
         let pairs: std::collections::BTreeSet<String> =
             run("csv").lines().skip(1).map(|l| l.split(',').take(8).collect::<Vec<_>>().join(",")).collect();
         assert_eq!(pairs.len(), entries, "{files}");
-        let arrows = run("dot").lines().filter(|l| l.contains(" -> ")).map(|l| l.split(" [").next().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>();
+        let arrows = run("dot")
+            .lines()
+            .filter(|l| l.contains(" -> "))
+            .map(|l| l.split(" [").next().unwrap().to_owned())
+            .collect::<std::collections::BTreeSet<_>>();
         assert_eq!(arrows.len(), entries, "{files}");
         let yaml = run("yaml").lines().filter(|l| l.starts_with("- from:")).count();
         assert_eq!(yaml, entries, "{files}");
@@ -69,7 +78,8 @@ fn every_format_has_the_same_findings_and_exit_code() {
         let json = run("json");
         let code = json.code;
         let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-        let rules: Vec<String> = value["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap().to_owned()).collect();
+        let rules: Vec<String> =
+            value["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap().to_owned()).collect();
         assert_eq!(code, u8::from(!rules.is_empty()), "{files}");
         let of = |text: &str, take: &dyn Fn(&str) -> Option<String>| text.lines().filter_map(take).collect::<Vec<_>>();
         let first_word = |line: &str| line.starts_with("WT").then(|| line[..6].to_owned());

@@ -32,12 +32,10 @@ fn target(ctx: &Ctx<'_, '_>, engine: &Engine<'_>, text: &str) -> Result<Target, 
 
 /// A name that stands for nothing, as a fault.
 fn unknown(error: &UnknownTarget) -> Failure {
-    let help = match error.near.as_slice() {
-        [] => None,
-        near => {
-            Some(format!("did you mean {}?", near.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or ")))
-        }
-    };
+    /// Names that are offered.
+    const SHOWN: usize = 3;
+    let near: Vec<String> = error.near.iter().take(SHOWN).map(|n| format!("`{n}`")).collect();
+    let help = (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")));
     Failure::new(Exit::BadInput, "unknown-name", format!("`{}`: {}", error.text, error.why), help)
 }
 

@@ -101,7 +101,7 @@ impl Report for ConnectionsView {
                 cell = cell.and(Tone::Warn, format!("; depends: {}", port_words(&c.depends_ports)));
             }
             if c.may_change {
-                cell = cell.and(Tone::Warn, "; unless a policy that is not evaluated says otherwise");
+                cell = cell.and(Tone::Warn, ", unless a policy that is not evaluated says otherwise");
             }
             table.row([c.from.words().into(), c.to.words().into(), cell]);
         }
