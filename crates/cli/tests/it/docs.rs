@@ -3,11 +3,9 @@
 //! directory that holds `examples` and `docs` of the repository; `> FILE` and `< FILE` work, nothing else of a shell does.
 //!
 //! A page that must have transcripts and has none fails, and so does one that shows a `watertight` command outside of them.
-//! `SNAPSHOTS=overwrite cargo test -p watertight-cli --test docs` writes what is printed into the pages.
+//! `SNAPSHOTS=overwrite cargo test -p watertight-cli docs` writes what is printed into the pages.
 
-mod common;
-
-use common::root;
+use crate::common::root;
 use snapbox::{Assert, Data};
 use std::ffi::OsString;
 use std::fmt::Write as _;

@@ -1,8 +1,6 @@
 //! Every format of every command: the exact output, the same exit code, and the same findings whatever the format.
 
-mod common;
-
-use common::{root, watertight};
+use crate::common::{root, watertight};
 use snapbox::data::DataFormat;
 use snapbox::{Assert, Data};
 
