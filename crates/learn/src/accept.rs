@@ -1,6 +1,6 @@
 //! Which observed edges become policy, which a person should see first, and which are left out.
 
-use crate::edge::{Edge, End};
+use watertight_flows::{Edge, End};
 use crate::options::LearnOptions;
 use crate::select::Selectors;
 use watertight_engine::Engine;

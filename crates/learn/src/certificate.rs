@@ -1,6 +1,6 @@
 //! The proof: every accepted flow stays allowed, judged by the oracle; and what is open beyond the evidence, by the engine.
 
-use crate::edge::{Edge, End};
+use watertight_flows::{Edge, End};
 use crate::policy::LearnedPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_engine::Engine;

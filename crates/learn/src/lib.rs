@@ -5,23 +5,22 @@
 //! accepted flow stays allowed; the exact excess over what was observed; and everything that was *not* turned into policy,
 //! with the reason. Pure: the window and its end come with the evidence, there is no clock.
 //!
-//! Reading order: [`edge`] and [`options`]; [`accept`] (which edges count), [`select`] (labels), [`external`] (blocks),
+//! Reading order: [`options`]; [`accept`] (which edges count), [`select`] (labels), [`external`] (blocks),
 //! [`policy`] (rules); [`certificate`]; [`replay`].
 
 pub mod accept;
 pub mod certificate;
-pub mod edge;
 pub mod external;
 pub mod options;
 pub mod policy;
 pub mod replay;
 pub mod select;
 
-pub use accept::{Excluded, Review, Why};
+pub use accept::{Doubt, Excluded, Review, Why};
 pub use certificate::{Certificate, Excess, Failure};
-pub use edge::{Edge, End};
 pub use options::LearnOptions;
 pub use policy::{LearnedPolicy, RuleEvidence};
+pub use watertight_flows::{Edge, End};
 
 use accept::Accepted;
 use select::Selectors;

@@ -1,7 +1,7 @@
 //! Edges to rules: one policy per workload, peers with the same ports in one rule, each rule with its evidence.
 
 use crate::accept::{Excluded, Why};
-use crate::edge::{Edge, End};
+use watertight_flows::{Edge, End};
 use crate::external::blocks;
 use crate::options::LearnOptions;
 use crate::select::Selectors;

@@ -1,6 +1,6 @@
 //! What would have been denied: recorded edges against candidate policies.
 
-use crate::edge::{Edge, End};
+use watertight_flows::{Edge, End};
 use std::collections::BTreeMap;
 use watertight_engine::Engine;
 use watertight_engine::query::{Target, evaluated};
