@@ -390,7 +390,7 @@ mod tests {
         assert!(matches!(line(r#"{"node_status":{}}"#), Line::Ignored(_)));
         assert!(matches!(line("{\"flow\""), Line::Malformed(_)));
         assert!(matches!(line("not json"), Line::Malformed(_)));
-        let bare = &BASE[8..BASE.len() - 24];
+        let bare = &BASE[8..BASE.len() - 25];
         assert_eq!(flow(bare).transport.destination_port, 8080);
         let wrapped = serde_json::to_string(BASE).unwrap();
         assert_eq!(flow(&wrapped).transport.source_port, 51834);
