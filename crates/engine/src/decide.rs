@@ -25,12 +25,18 @@ struct Outcomes {
 }
 
 impl Outcomes {
+    // Where readings agree on the answer and differ in its reason, the first reason in the order of the enum is given: a
+    // default before a rule whose match is unclear.
     fn may_allow(&mut self, reason: Reason, rules: Vec<RuleRef>) {
-        self.allow.get_or_insert((reason, rules));
+        if self.allow.as_ref().is_none_or(|(known, _)| reason < *known) {
+            self.allow = Some((reason, rules));
+        }
     }
 
     fn may_deny(&mut self, reason: Reason, rules: Vec<RuleRef>) {
-        self.deny.get_or_insert((reason, rules));
+        if self.deny.as_ref().is_none_or(|(known, _)| reason < *known) {
+            self.deny = Some((reason, rules));
+        }
     }
 
     fn into_half(self) -> Half {

@@ -4,8 +4,8 @@
 //! could fail. This is the only crate that gives policies a meaning (its judge is `watertight-oracle`, slow and obvious,
 //! with no shared code); everything else asks [`Engine`].
 //!
-//! Reading order: [`tri`] (three-valued matches), [`selector`] and [`block`] (what matches what), [`peers`] (rules against
-//! endpoints), [`tiers`] and [`decide`] (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
+//! Reading order: [`tri`] (three-valued matches), [`selector`] and [`block`] (what matches what), `peers` (rules against
+//! endpoints), `tiers` and `decide` (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
 //! built on them: [`connections`], [`blast`], [`query`], [`explain`].
 
 mod bits;

@@ -1,6 +1,6 @@
 //! All verdicts at once: for every pair of classes, the ports that are open.
 //!
-//! Rows per distinct stack of policies ([`rows`]), then a join of what sources may send with what destinations accept:
+//! Rows per distinct stack of policies (`rows`), then a join of what sources may send with what destinations accept:
 //! egress rows are turned by 64 x 64 bit blocks so that both speak of one destination.
 
 mod columns;
