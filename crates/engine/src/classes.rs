@@ -289,10 +289,9 @@ fn group(world: &World, keys: &Keys<'_>) -> (Vec<u32>, Vec<Vec<PodId>>, LabelInd
         let ports = ports_seen(pod, &keys.port_names);
         let next = ClassId::at(port_ids.len()).0;
         key.push(*port_ids.entry(ports).or_insert(next));
-        if pod.host_network {
-            key.push(pod.node.map_or(u32::MAX, |n| n.0));
-        }
+        // Every part has its place whatever the pod is, so that different pods never make equal keys.
         key.push(u32::from(pod.host_network));
+        key.push(if pod.host_network { pod.node.map_or(u32::MAX, |n| n.0) } else { 0 });
         let compared = if keys.cuts.is_empty() { &[][..] } else { &pod.ips[..] };
         let mut ranges: Vec<u32> = compared.iter().map(|ip| ClassId::at(keys.range_of(*ip)).0).collect();
         ranges.sort_unstable();

@@ -197,3 +197,26 @@ fn connections_split_workloads_whose_pods_differ() {
     let world = build("other");
     assert!(parts(&world).iter().all(|p| p.as_ref().is_some_and(|pods| pods.len() == 1)));
 }
+
+/// Two pods whose class keys would be equal if parts of the key had no fixed place: one with an address in the first
+/// elementary range, one hostNetwork on the first node.
+#[test]
+fn class_keys_are_injective() {
+    use watertight_testkit::rules::{accept, admin};
+    let everyone = watertight_model::Selector::everything;
+    let world = WorldBuilder::new()
+        .namespace("shop", &[])
+        .node("node-0", &[], &[])
+        .pod("shop/a", &[])
+        .on("node-0")
+        .host_network()
+        .pod("shop/b", &[])
+        .ip("10.0.0.1")
+        .cluster_policy(admin("a", 1).subject(everyone(), everyone()).egress(accept().networks(&["203.0.113.0/24"])))
+        .build();
+    let engine = Engine::new(&world);
+    let pod = |name: &str| world.pod(world.namespace("shop").unwrap(), name).unwrap();
+    assert_ne!(engine.classes().class_of(pod("a")), engine.classes().class_of(pod("b")));
+    assert_eq!(engine.classes().cluster_policies_of(pod("b")).len(), 1);
+    assert_eq!(engine.classes().cluster_policies_of(pod("a")).len(), 0);
+}

@@ -5,7 +5,7 @@
 //! import needs no world. Nothing is lost uncounted: the parts of [`ImportStats`] add up to the lines read.
 //!
 //! Reading order: [`record`] (one line's facts), [`hubble`] and [`calico`] (formats), [`import`](mod@import) (lines to
-//! edges, on two threads), [`ledger`], [`resolve`](mod@resolve), [`completeness`], [`cron`].
+//! edges, on two threads), [`ledger`], [`resolve`](mod@resolve), [`completeness`](mod@completeness), [`cron`].
 
 pub mod calico;
 pub mod completeness;
