@@ -35,8 +35,16 @@ pub enum Command {
     Explain(commands::explain::ExplainArgs),
     /// What an attacker in a workload can reach
     Blast(commands::blast::BlastArgs),
+    /// Import and show recorded flows
+    Flows(commands::flows::FlowsArgs),
+    /// Least-privilege policies from recorded flows, with evidence and a certificate
+    Learn(commands::learn::LearnArgs),
+    /// Which recorded flows candidate policies would deny
+    Replay(commands::replay::ReplayArgs),
     /// Check what stands between this host and an answer
     Doctor(commands::doctor::DoctorArgs),
+    /// The whole way from flat to least privilege on a built-in cluster
+    Demo(commands::demo::DemoArgs),
     /// Completion script for a shell
     Completion(commands::completion::CompletionArgs),
     /// The version
@@ -55,6 +63,9 @@ pub struct Global {
     /// The kubeconfig file to use instead of $KUBECONFIG or ~/.kube/config
     #[arg(long, value_name = "FILE", global = true, help_heading = "Source", conflicts_with = "files")]
     pub kubeconfig: Option<PathBuf>,
+    /// Candidate policies: added to what was read, or in the place of those of the same name; repeatable
+    #[arg(long, value_name = "PATH", global = true, help_heading = "Source")]
+    pub policies: Vec<PathBuf>,
     /// Write the objects that were read to FILE, so that `-f FILE` gives the same answer later
     #[arg(long, value_name = "FILE", global = true, help_heading = "Source")]
     pub save: Option<PathBuf>,

@@ -9,6 +9,7 @@
 //! [`diagnostics`] and [`snippet`] (faults drawn under the user's own lines), [`text`] (hostile strings made harmless).
 
 pub mod args;
+pub mod candidates;
 pub mod commands;
 pub mod ctx;
 pub mod diagnostics;
@@ -16,6 +17,7 @@ pub mod exit;
 pub mod host;
 pub mod page;
 pub mod progress;
+pub mod recordings;
 pub mod render;
 pub mod snippet;
 pub mod source;
@@ -47,7 +49,11 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
         Some(Command::Query(args)) => commands::query::run(args, &mut ctx),
         Some(Command::Explain(args)) => commands::explain::run(args, &mut ctx),
         Some(Command::Blast(args)) => commands::blast::run(args, &mut ctx),
+        Some(Command::Flows(args)) => commands::flows::run(args, &mut ctx),
+        Some(Command::Learn(args)) => commands::learn::run(args, &mut ctx),
+        Some(Command::Replay(args)) => commands::replay::run(args, &mut ctx),
         Some(Command::Doctor(args)) => commands::doctor::run(args, &mut ctx),
+        Some(Command::Demo(args)) => commands::demo::run(args, &mut ctx),
         Some(Command::Completion(args)) => commands::completion::run(args, &mut ctx),
         Some(Command::Version) => commands::version::run(&mut ctx),
     };

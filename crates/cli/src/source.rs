@@ -20,7 +20,12 @@ pub struct Source {
 
 /// Reads what the flags name, warns about what is missing, and saves it if asked to.
 pub fn load(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
-    let source = if ctx.global.files.is_empty() { live(ctx)? } else { files(ctx)? };
+    let mut source = if ctx.global.files.is_empty() { live(ctx)? } else { files(ctx)? };
+    if !ctx.global.policies.is_empty() {
+        let inputs: Vec<Input> = ctx.global.policies.iter().map(|p| Input::Path(p.clone())).collect();
+        let candidates = read(ctx, &inputs, &options(ctx))?;
+        crate::candidates::put(&mut source.world, candidates.world)?;
+    }
     warn_incomplete(ctx, &source.world);
     Ok(source)
 }

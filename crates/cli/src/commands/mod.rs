@@ -4,9 +4,13 @@ pub mod audit;
 pub mod blast;
 pub mod completion;
 pub mod connections;
+pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod flows;
+pub mod learn;
 pub mod query;
+pub mod replay;
 pub mod start;
 pub mod version;
 

@@ -24,7 +24,6 @@ fn apart(before: &Block, block: &Block) -> bool {
         (before, block),
         (Block::Heading(_), _)
             | (Block::Line(_), Block::Line(_) | Block::Items(_) | Block::Excerpt(_) | Block::Code(..))
-            | (Block::Items(_), Block::Line(_))
     )
 }
 

@@ -113,8 +113,16 @@ impl BlastView {
         }
     }
 
-    /// What permits a way, in words.
-    fn by(hop: &HopView) -> String {
+    /// How far it goes, in one line.
+    pub fn headline(&self) -> Text {
+        let tone = if self.reachable.is_empty() { Tone::Good } else { Tone::Bad };
+        Text::from(format!("{} {} reaches ", self.from_kind, self.from))
+            .and(tone, count(self.reachable.len(), "workload"))
+            .and(Tone::Plain, format!(", {} of the others", percent(self.share)))
+    }
+
+    /// What permits a step, in words.
+    pub fn by(hop: &HopView) -> String {
         if hop.through_node {
             return "the node both run on".to_owned();
         }
@@ -131,12 +139,7 @@ impl Report for BlastView {
 
     fn page(&self) -> Page {
         let mut page = Page::default();
-        let tone = if self.reachable.is_empty() { Tone::Good } else { Tone::Bad };
-        page.line(
-            Text::from(format!("{} {} reaches ", self.from_kind, self.from))
-                .and(tone, count(self.reachable.len(), "workload"))
-                .and(Tone::Plain, format!(", {} of the others", percent(self.share))),
-        );
+        page.line(self.headline());
         let mut table = Table::new(["HOPS", "WORKLOAD", "PORTS", "VIA", "PERMITTED BY"]);
         for r in &self.reachable {
             let via: Vec<&str> = r.via.iter().skip(1).map(|h| h.from.as_str()).collect();

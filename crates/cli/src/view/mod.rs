@@ -5,6 +5,8 @@ pub mod audit;
 pub mod blast;
 pub mod connections;
 pub mod explain;
+pub mod flows;
+pub mod learn;
 pub mod query;
 
 use crate::diagnostics::PlaceView;
