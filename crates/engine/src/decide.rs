@@ -25,11 +25,10 @@ struct Outcomes {
 }
 
 impl Outcomes {
-    // Where readings agree on the answer and differ in its reason, a default is given before a rule whose match is unclear,
-    // and a node that may be the pod's own comes last.
+    // Where readings agree on the answer and differ in its reason, the first reason in the order of the enum is given: a
+    // default before a rule whose match is unclear.
     fn may_allow(&mut self, reason: Reason, rules: Vec<RuleRef>) {
-        let rank = |reason: Reason| (reason == Reason::LocalNode, reason);
-        if self.allow.as_ref().is_none_or(|(known, _)| rank(reason) < rank(*known)) {
+        if self.allow.as_ref().is_none_or(|(known, _)| reason < *known) {
             self.allow = Some((reason, rules));
         }
     }
