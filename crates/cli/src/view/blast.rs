@@ -140,7 +140,7 @@ impl Report for BlastView {
     fn page(&self) -> Page {
         let mut page = Page::default();
         page.line(self.headline());
-        let mut table = Table::new(["HOPS", "WORKLOAD", "PORTS", "VIA", "PERMITTED BY"]);
+        let mut table = Table::new(["HOPS", "WORKLOAD", "PORTS", "PERMITTED BY", "VIA"]);
         for r in &self.reachable {
             let via: Vec<&str> = r.via.iter().skip(1).map(|h| h.from.as_str()).collect();
             let via = if via.is_empty() { "directly".to_owned() } else { via.join(" > ") };
@@ -149,8 +149,8 @@ impl Report for BlastView {
                 r.hops.to_string().into(),
                 format!("{} {}", r.kind, r.workload).into(),
                 port_words(&r.ports).into(),
-                via.into(),
                 by.into(),
+                via.into(),
             ]);
         }
         page.table(table);

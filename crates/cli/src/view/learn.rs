@@ -6,6 +6,7 @@ use crate::recordings::time;
 use crate::render::{Format, Report};
 use crate::text::{count, number, percent};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use watertight_engine::Engine;
 use watertight_engine::query::{endpoint_name, why};
 use watertight_flows::{Completeness, Resolved, Unresolved};
@@ -312,6 +313,41 @@ impl LearnedView {
         self.evidence.complete && self.unexplained.is_empty()
     }
 
+    /// Edges to look at; those from many outside addresses to one workload are one row.
+    fn review_rows(&self) -> Vec<(String, &str, bool)> {
+        let mut rows = Vec::new();
+        let mut outside: BTreeMap<(String, &str, bool), usize> = BTreeMap::new();
+        for r in &self.review {
+            if r.edge.from.starts_with("ip:") {
+                let to = format!("{} {} {}", r.edge.to, r.edge.protocol, r.edge.port);
+                *outside.entry((to, &r.why, r.accepted)).or_default() += 1;
+            } else {
+                rows.push((r.edge.words(), r.why.as_str(), r.accepted));
+            }
+        }
+        let addresses = |n| format!("{} {}", number(n), if n == 1 { "outside address" } else { "outside addresses" });
+        rows.extend(
+            outside.into_iter().map(|((to, why, accepted), n)| (format!("{} to {to}", addresses(n)), why, accepted)),
+        );
+        rows
+    }
+
+    /// Pairs that are open and were never seen: the first of them.
+    fn excess(&self, page: &mut Page) {
+        /// Rows that are shown.
+        const SHOWN: usize = 20;
+        let pairs: Vec<&ExcessView> = self.certificate.excess.iter().filter(|e| e.whole_pair).collect();
+        let mut table = Table::new(["OPEN AND NEVER SEEN", "TO", "PORTS"]);
+        table.grouped = 1;
+        for e in pairs.iter().take(SHOWN) {
+            table.row([e.from.as_str().into(), e.to.as_str().into(), port_words(&e.ports).into()]);
+        }
+        page.table(table);
+        if pairs.len() > SHOWN {
+            page.line(format!("and {} more: -o json", number(pairs.len() - SHOWN)));
+        }
+    }
+
     /// What the evidence cannot show, in words.
     pub fn notes(&self) -> Vec<Text> {
         self.evidence.notes()
@@ -369,16 +405,12 @@ impl Report for LearnedView {
         }
         page.table(table);
         let mut table = Table::new(["LOOK AT", "WHY", "IN THE POLICIES"]);
-        for r in &self.review {
-            let accepted = if r.accepted { Text::from("yes") } else { toned(Tone::Warn, "no") };
-            table.row([r.edge.words().into(), r.why.as_str().into(), accepted]);
+        for (what, why, accepted) in self.review_rows() {
+            let accepted = if accepted { Text::from("yes") } else { toned(Tone::Warn, "no") };
+            table.row([what.into(), why.into(), accepted]);
         }
         page.table(table);
-        let mut table = Table::new(["OPEN AND NEVER SEEN", "TO", "PORTS"]);
-        for e in &self.certificate.excess {
-            table.row([e.from.as_str().into(), e.to.as_str().into(), port_words(&e.ports).into()]);
-        }
-        page.table(table);
+        self.excess(&mut page);
         let mut table = Table::new(["LEFT OUT", "WHY"]);
         for e in &self.excluded {
             let what = match (&e.workload, &e.edge) {

@@ -19,6 +19,21 @@ const RUNS: &[(&str, &str, u8, &[&str])] = &[
     ("blast -f docs/examples/shop --rank", "blast-rank", 0, &["table", "json", "yaml", "markdown", "csv"]),
     ("connections -f docs/examples/unclear.yaml", "unclear", 0, &["table", "json", "csv", "dot"]),
     ("query -f docs/examples/unclear.yaml a/client a/db --port 5432", "unclear-query", 0, &["table", "json"]),
+    ("flows show --flows docs/examples/shop-flows.jsonl", "flows", 0, &["table", "json", "yaml", "markdown", "csv"]),
+    (
+        "learn -f docs/examples/shop --flows docs/examples/shop-flows.jsonl",
+        "learn",
+        0,
+        &["table", "json", "yaml", "markdown"],
+    ),
+    (
+        "replay -f docs/examples/shop --policies docs/examples/lockdown.yaml --flows docs/examples/shop-flows.jsonl",
+        "replay",
+        1,
+        &["table", "json", "yaml", "markdown", "csv"],
+    ),
+    ("demo", "demo", 0, &["table", "json", "markdown"]),
+    ("version", "version", 0, &["table", "json"]),
     ("audit -f docs/examples/broken.yaml", "broken", 2, &["table", "json", "yaml", "sarif"]),
 ];
 
