@@ -52,10 +52,11 @@ pub struct FlowRow {
     pub via_service: bool,
     /// The verdict.
     pub verdict: Verdict,
-    /// What decides at the source; `None` (`-`, only towards a Service): not stated.
-    pub egress: Option<Expected>,
-    /// What decides at the destination; `None` (`-`, only towards a Service): not stated.
-    pub ingress: Option<Expected>,
+    /// What decides at the source, or may (`a or b`: the readings agree on the verdict and differ in the reason); empty
+    /// (`-`, only towards a Service): not stated.
+    pub egress: Vec<Expected>,
+    /// What decides at the destination; likewise.
+    pub ingress: Vec<Expected>,
 }
 
 /// A protocol and port, and how the table wrote it.
@@ -227,11 +228,11 @@ pub(super) fn row(text: &str, line: usize, via: bool) -> Result<FlowRow, String>
         return Err("a row towards a Service goes through it anyway: leave `via` empty".to_owned());
     }
     let half = |cell: &str| match cell {
-        "-" if to_service => Ok(None),
-        cell => Expected::parse(cell).map(Some),
+        "-" if to_service => Ok(Vec::new()),
+        cell => cell.split(" or ").map(Expected::parse).collect::<Result<Vec<_>, _>>(),
     };
     let (egress, ingress) = (half(&egress)?, half(&ingress)?);
-    if let (Some(e), Some(i), false) = (&egress, &ingress, to_service) {
+    for (e, i) in egress.iter().flat_map(|e| ingress.iter().map(move |i| (e, i))).filter(|_| !to_service) {
         let both = e.verdict().and(i.verdict());
         if both != verdict {
             return Err(format!(

@@ -263,13 +263,18 @@ impl Run<'_> {
             }
         };
         for (d, expected) in [(Direction::Egress, &row.egress), (Direction::Ingress, &row.ingress)] {
-            let Some(expected) = expected else { continue };
             let halves: Vec<Half> = got.iter().map(|v| of(d, v)).collect();
-            if !halves.iter().any(|h| Expected::holds(expected, world, h, d)) {
+            let holds = |e: &Expected| halves.iter().any(|h| e.holds(world, h, d));
+            if !expected.is_empty() && !expected.iter().any(holds) {
+                let expected: Vec<String> = expected.iter().map(Expected::cell).collect();
                 let mut cells: Vec<String> = halves.iter().map(|h| cell(world, h)).collect();
                 cells.dedup();
-                wrong =
-                    format!("{wrong}\n    {}: expected `{}`, got `{}`", d.name(), expected.cell(), cells.join("` | `"));
+                wrong = format!(
+                    "{wrong}\n    {}: expected `{}`, got `{}`",
+                    d.name(),
+                    expected.join("` or `"),
+                    cells.join("` | `")
+                );
             }
         }
         // The whole is the conjunction of its halves, whatever they are.

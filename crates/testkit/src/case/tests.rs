@@ -80,6 +80,14 @@ fn every_mismatch_is_told_with_its_line() {
     }
 }
 
+#[test]
+fn one_of_several_reasons_is_enough_and_one_is_needed() {
+    let row = "| shop/web | shop/db | 80/TCP | allow | defaultAllow | localNode or policyAllow shop/db-in[0] |";
+    assert!(run(&case(row), &Oracle).starts_with("0 do not hold"), "{}", run(&case(row), &Oracle));
+    let told = run(&case(&row.replace("[0]", "[1]")), &Oracle);
+    assert!(told.contains("expected `localNode` or `policyAllow shop/db-in[1]`, got `policyAllow"), "{told}");
+}
+
 /// Says the opposite of the oracle's ingress.
 struct Wrong;
 impl Judge for Wrong {
@@ -115,6 +123,7 @@ fn what_the_parser_does_not_know_is_an_error() {
     bad("| 81/TCP ", "", "5 cells in a table of 6 columns");
     bad("| deny |", "| refuse |", "a verdict is allow, deny or depends");
     bad("| deny |", "| allow |", "the row contradicts itself");
+    bad("policyDeny shop/db-in", "policyDeny shop/db-in or defaultAllow", "the row contradicts itself");
     bad("policyDeny shop/db-in", "policyNo shop/db-in", "no reason is called `policyNo`");
     bad("policyDeny shop/db-in", "policyDeny", "must name its rules");
     bad("| defaultAllow", "| defaultAllow x[0]", "has no rules");
