@@ -25,6 +25,8 @@ pub struct Certificate {
     pub open_pairs: usize,
     /// Those among them where neither side has a learned policy.
     pub ungoverned_pairs: usize,
+    /// Those among them where a side is hostNetwork: no NetworkPolicy closes them for certain (rows 96, 97, 103).
+    pub node_pairs: usize,
 }
 
 impl Certificate {
@@ -75,6 +77,7 @@ pub(crate) fn certify(
         baseline_pairs: 0,
         open_pairs: 0,
         ungoverned_pairs: 0,
+        node_pairs: 0,
     };
     let pods = representatives(after);
     for edge in accepted {
@@ -158,9 +161,14 @@ fn excess(before: &Engine<'_>, after: &World, policies: &[LearnedPolicy], accept
         }
     }
     let governed: BTreeSet<WorkloadId> = policies.iter().map(|p| p.workload).collect();
+    let on_nodes: BTreeSet<WorkloadId> = after.pods.iter().filter(|p| p.host_network).map(|p| p.workload).collect();
     out.baseline_pairs = open_pairs(before).len();
     for ((from, to), ports) in open_pairs(&engine) {
         out.open_pairs += 1;
+        if on_nodes.contains(&from) || on_nodes.contains(&to) {
+            out.node_pairs += 1;
+            continue;
+        }
         if !governed.contains(&from) && !governed.contains(&to) {
             out.ungoverned_pairs += 1;
             continue;

@@ -87,7 +87,7 @@ fn the_sample_cluster() {
     let workloads: BTreeSet<WorkloadId> = learned.policies.iter().map(|p| p.workload).collect();
     assert_eq!(workloads.len(), learned.policies.len(), "one policy per workload");
     let (good, bad) = precision(&world, &learned, &intended(&world, demo::INTENDED));
-    assert!(good > 150 && bad.is_empty(), "{good} intended, others: {bad:#?}");
+    assert!(good >= 100 && bad.is_empty(), "{good} intended, others: {bad:#?}");
     // S16: dev -> prod was seen, and is not allowed without a person.
     let crossing: Vec<_> = learned.review.iter().filter(|r| matches!(r.why, Doubt::CrossEnvironment(..))).collect();
     assert!(!crossing.is_empty() && crossing.iter().all(|r| !r.accepted));
