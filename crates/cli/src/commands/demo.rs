@@ -173,10 +173,16 @@ fn walk(ctx: &mut Ctx<'_, '_>) -> Result<DemoView, Failure> {
     let command = "replay -f demo/cluster --policies demo/policies --flows flows.ledger";
     steps.push(step("What they would deny, before anything is applied", command, replayed.page().blocks));
 
-    let (after, _, reach) = state(&after_engine, taken);
+    let (after, audited, reach) = state(&after_engine, taken);
     let command = format!("blast -f demo/cluster --policies demo/policies {TAKEN}");
     let mut page = Page { blocks: reached(&BlastView::of(&after_world, &reach, BlastOptions::default())) };
     page.table(compared(&before, &after));
+    if audited.grade.not_enforced {
+        page.line(format!(
+            "The grade stays {} until something enforces the policies: the network plugin does not.",
+            after.grade
+        ));
+    }
     steps.push(step("After", &command, page.blocks));
     let next = "watertight demo --write demo     (writes the files for the commands above)\n      \
                 watertight                      (your own cluster)";

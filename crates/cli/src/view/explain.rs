@@ -182,12 +182,11 @@ fn marks(world: &World, explanation: &Explanation) -> (Vec<Mark>, Vec<(String, S
             return;
         }
         let mark = Mark { at, label, primary };
-        if !Excerpt::cut(&world.sources, std::slice::from_ref(&mark)).has_lines() {
-            if let (PolicyRef::Namespaced(p), Some(i)) = (rule.policy, rule.rule) {
-                let egress = rule.direction == Direction::Egress;
-                let text = manifest::rule_entry(&world.policies[p as usize].rules(rule.direction)[i as usize], egress);
-                listings.push((RuleView::of(world, rule).words(), text));
-            }
+        let drawn = Excerpt::cut(&world.sources, std::slice::from_ref(&mark)).has_lines();
+        if let (false, PolicyRef::Namespaced(p), Some(i)) = (drawn, rule.policy, rule.rule) {
+            let egress = rule.direction == Direction::Egress;
+            let text = manifest::rule_entry(&world.policies[p as usize].rules(rule.direction)[i as usize], egress);
+            listings.push((RuleView::of(world, rule).words(), text));
         }
         marks.push(mark);
     };

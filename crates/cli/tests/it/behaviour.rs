@@ -287,3 +287,129 @@ fn every_page_of_the_catalogue_opens() {
         assert!(run.stdout.contains(lint.name), "{}", run.stdout);
     }
 }
+
+/// Each step names the command that does the same: run them all on the files that `--write` gives.
+#[test]
+fn the_demo_walks_and_its_commands_say_the_same() {
+    let begun = std::time::Instant::now();
+    let walk = watertight("demo");
+    assert_eq!(walk.code, 0, "{}", walk.stderr);
+    assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
+    let last = walk.stdout.lines().rev().find(|l| l.starts_with("Next: ")).unwrap();
+    assert!(last.contains("watertight"), "{last}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let place = |text: &str| {
+        text.replace("demo/", &format!("{}/demo/", folder.path().display()))
+            .replace("flows.ledger", &format!("{}/flows.ledger", folder.path().display()))
+    };
+    assert_eq!(watertight(&format!("demo --write {}/demo", folder.path().display())).code, 0);
+    let commands: Vec<&str> = walk.stdout.lines().filter_map(|l| l.strip_prefix("$ watertight ")).collect();
+    assert_eq!(commands.len(), 6);
+    for command in commands {
+        let extra = if command.starts_with("flows import") {
+            format!(" --ledger {}/flows.ledger", folder.path().display())
+        } else {
+            String::new()
+        };
+        let run = watertight(&format!("{}{extra}", place(command)));
+        let (code, headline) = match command.split(' ').next().unwrap() {
+            "audit" => (run.code, "Reachable  4,422 of 4,422 workload pairs (100%)"),
+            "replay" => (1, "would be denied of "),
+            "blast" => (0, "Deployment dev/shell reaches "),
+            "flows" => (0, "748 edges"),
+            _ => (0, "observed connections stay allowed"),
+        };
+        assert_eq!(run.code, code, "{command}: {}", run.stderr);
+        let line = |text: &str| text.lines().filter(|l| l.contains(headline)).map(str::to_owned).collect::<Vec<_>>();
+        let shown = line(&run.stdout);
+        assert!(
+            !shown.is_empty() && line(&walk.stdout).iter().any(|l| place(l) == shown[0]),
+            "{command}: {}",
+            run.stdout
+        );
+    }
+}
+
+#[test]
+fn learned_files_are_the_same_again_and_strangers_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let command = format!("learn -f {SHOP} --flows docs/examples/shop-flows.jsonl -q --out {}", out.display());
+    assert_eq!(watertight(&command).code, 0);
+    let files = || -> Vec<(std::path::PathBuf, Vec<u8>, std::time::SystemTime)> {
+        let mut found: Vec<_> = ["shop", "monitoring"]
+            .iter()
+            .flat_map(|ns| std::fs::read_dir(out.join(ns)).unwrap())
+            .map(|e| e.unwrap().path())
+            .collect();
+        found.sort();
+        found
+            .into_iter()
+            .map(|p| (p.clone(), std::fs::read(&p).unwrap(), std::fs::metadata(&p).unwrap().modified().unwrap()))
+            .collect()
+    };
+    let first = files();
+    assert_eq!(first.len(), 4);
+    assert_eq!(watertight(&command).code, 0);
+    assert_eq!(files(), first);
+    std::fs::write(out.join("shop/old.yaml"), "").unwrap();
+    let run = watertight(&command.replace(" -q", ""));
+    assert!(run.stderr.contains("old.yaml"), "{}", run.stderr);
+    // What was learned is understood, and nothing that was seen would be denied.
+    let replay = watertight(&format!(
+        "replay -f {SHOP} --policies {0}/shop/api.yaml --policies {0}/shop/web.yaml --policies {0}/shop/db.yaml --flows docs/examples/shop-flows.jsonl -q",
+        out.display()
+    ));
+    assert_eq!(replay.code, 0, "{}{}", replay.stdout, replay.stderr);
+}
+
+#[test]
+fn candidates_replace_and_keep_their_lines() {
+    let plain = format!("query -f {SHOP} monitoring/prometheus shop/api --port 9090 -o json");
+    assert!(watertight(&plain).stdout.contains("\"verdict\": \"allow\""));
+    let with = watertight(&format!("{plain} --policies docs/examples/lockdown.yaml"));
+    let value: serde_json::Value = serde_json::from_str(&with.stdout).unwrap();
+    assert_eq!(value["verdict"], "deny");
+    let by = &value["ingress"]["decidedBy"];
+    assert_eq!(
+        (by[0]["policy"].as_str(), by[0]["file"].as_str(), by[0]["line"].as_u64()),
+        (Some("shop/api-in"), Some("docs/examples/lockdown.yaml"), Some(9))
+    );
+    assert_eq!(
+        (by[1]["policy"].as_str(), by[1]["file"].as_str()),
+        (Some("shop/default-deny"), Some("docs/examples/shop/policies.yaml"))
+    );
+    let nowhere = watertight(&format!("{plain} --policies docs/examples/broken.yaml"));
+    assert_eq!(nowhere.code, 2);
+    let elsewhere = watertight("connections -f docs/examples/unclear.yaml --policies docs/examples/lockdown.yaml -q");
+    assert_eq!(elsewhere.code, 2);
+    assert!(elsewhere.stderr.contains("no namespace `shop`"), "{}", elsewhere.stderr);
+}
+
+#[test]
+fn flows_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let flows = std::fs::read_to_string(root().join("docs/examples/shop-flows.jsonl")).unwrap();
+    let truncated = file("truncated.jsonl", &flows[..flows.len() - 40]);
+    let run = watertight(&format!("flows show --flows {truncated} -o json"));
+    assert_eq!(run.code, 0);
+    assert!(run.stderr.contains("line 21"), "{}", run.stderr);
+    let import = |strict: &str| {
+        watertight(&format!("flows import {truncated} --ledger {}/l{strict} {strict} -o json", folder.path().display()))
+    };
+    assert_eq!((import("").code, import("--strict").code), (0, 4));
+    let damaged = file("damaged.ledger", "redb and then something else");
+    assert!(matches!(watertight(&format!("flows show --flows {damaged}")).code, 2 | 3));
+    assert_eq!(watertight("flows show --flows no/such/file").code, 3);
+    assert_eq!(watertight("flows show --flows docs").code, 3);
+    assert_eq!(watertight(&format!("flows import no/such/file --ledger {}/none", folder.path().display())).code, 3);
+    assert!(!folder.path().join("none").exists());
+    let stdin = watertight_with("flows show --flows - -o csv", &flows);
+    assert_eq!((stdin.code, stdin.stdout.lines().count()), (0, 6));
+}

@@ -32,7 +32,6 @@ const RUNS: &[(&str, &str, u8, &[&str])] = &[
         1,
         &["table", "json", "yaml", "markdown", "csv"],
     ),
-    ("demo", "demo", 0, &["table", "json", "markdown"]),
     ("version", "version", 0, &["table", "json"]),
     ("audit -f docs/examples/broken.yaml", "broken", 2, &["table", "json", "yaml", "sarif"]),
 ];

@@ -1,5 +1,7 @@
 //! Tests of the command line, in this process except where transcripts want the real program.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
+
 mod behaviour;
 mod common;
 mod docs;
