@@ -1,5 +1,7 @@
 //! The literate cases against the oracle, and the bookkeeping of rows.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a corpus that cannot be read fails them")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use watertight_testkit::case::{Corpus, Oracle, Problem, ROWS, scale};

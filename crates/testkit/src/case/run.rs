@@ -186,8 +186,7 @@ impl Run<'_> {
         format!("{field}{}{at}", d.message)
     }
 
-    /// The rest of the line at a place, as the case's family has it. Files are told apart by their lines' texts only
-    /// within one file: places in a world of another file are looked up there.
+    /// The rest of the line at a place, as the case's family has it; inputs are numbered in the order of the blocks.
     fn text_at(&self, origin: Origin) -> String {
         let blocks = self.blocks().unwrap_or_default();
         let inputs = blocks.iter().map(|b| self.input(b)).nth(origin.source.0 as usize);

@@ -37,7 +37,7 @@ pub fn more_rules_than_16_bits_count(judge: &dyn Judge) -> Vec<Problem> {
             let number = u32::from(priority) * RULES + i;
             let (port, accepts) = match marked.iter().find(|(n, ..)| *n == number) {
                 Some((_, port, accepts)) => (*port, *accepts),
-                None => (10_000 + priority, number % 2 == 0),
+                None => (10_000 + priority, number.is_multiple_of(2)),
             };
             policy = policy.ingress(if accepts { accept() } else { deny() }.all_pods().tcp(port));
         }

@@ -173,6 +173,45 @@ fn refusals_are_compared_both_ways() {
 }
 
 #[test]
+fn a_warning_that_is_not_given_is_told() {
+    let row = "| shop/web | shop/db | 80/TCP | allow | defaultAllow | policyAllow shop/db-in[0] |";
+    let text = case(row).replace(HEAD, &format!("- Warned: `…a comet…`\n\n{HEAD}"));
+    assert!(run(&text, &Oracle).contains("expected: …a comet…\n    got: "), "{}", run(&text, &Oracle));
+}
+
+#[test]
+fn edits_change_the_world_or_are_told() {
+    let row = "| shop/web | shop/db | 80/TCP | deny | defaultAllow | policyDeny shop/db-in |";
+    let edited = |edit: &str| run(&case(row).replace(HEAD, &format!("- Stored: {edit}\n\n{HEAD}")), &Oracle);
+    // The subject is `app: db`: unreadable, it is every pod and admits nobody.
+    assert!(edited("operator of app is Like").starts_with("0 do not hold"), "{}", edited("operator of app is Like"));
+    for (edit, what) in [
+        ("operator of ap is Like", "no selector asks for `ap`"),
+        ("action of ingress shop/db-in[0] is Log", "there is no cluster rule `shop/db-in[0]`"),
+        ("action of ingress shop/none[0] is Log", "there is no policy `shop/none`"),
+        ("action of inward shop/db-in[0] is Log", "`inward` is neither ingress nor egress"),
+        ("port x of ingress p[0] is bare", "`x` is not an index"),
+        ("peer 0 of ingress p is unknown", "`p` is not `name[index]`"),
+    ] {
+        assert!(edited(edit).contains(what), "{edit}\nwanted: {what}\ngot: {}", edited(edit));
+    }
+}
+
+#[test]
+fn a_block_after_a_table_is_the_next_step() {
+    let row = "| shop/web | shop/db | 80/TCP | allow | defaultAllow | policyAllow shop/db-in[0] |";
+    let closed = WORLD.replace("\n  - ports: [{port: 80}]", " []");
+    let after =
+        row.replace("allow | defaultAllow | policyAllow shop/db-in[0]", "deny | defaultAllow | policyDeny shop/db-in");
+    let two = format!("{}\n{closed}\n{HEAD}{after}\n", case(row));
+    assert!(run(&two, &Oracle).starts_with("0 do not hold; 1 cases, 6 executions"), "{}", run(&two, &Oracle));
+    let told = run(&format!("{}\n{closed}\n{HEAD}{row}\n", case(row)), &Oracle);
+    assert!(told.contains("Row 1: a case (v4, step 2)"), "{told}");
+    let nothing_asked = format!("{}\n{closed}", case(row)).replacen(&format!("{HEAD}{row}"), "", 1);
+    assert!(corpus(&nothing_asked).unwrap_err().contains("two blocks, and nothing asked of the first"));
+}
+
+#[test]
 fn places_are_places_in_the_file() {
     let rows = "| shop/web | shop/db | 80/TCP | allow | defaultAllow | policyAllow shop/db-in[0] |";
     let text =
