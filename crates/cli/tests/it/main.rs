@@ -6,3 +6,4 @@ mod behaviour;
 mod common;
 mod docs;
 mod formats;
+mod live;
