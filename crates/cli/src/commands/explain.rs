@@ -16,7 +16,6 @@ use watertight_model::Verdict;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
-#[command(override_usage = "watertight explain [OPTIONS] <FROM> <TO> --port <PORT>\n       watertight explain <CODE>")]
 #[command(after_help = "Names: namespace/name (a pod, else a workload), Kind/namespace/name, ip:ADDRESS, node:NAME,\n\
     service:namespace/name (destination only). CODE: a finding code such as WT0051.")]
 pub struct ExplainArgs {

@@ -12,8 +12,7 @@ use watertight_flows::Ledger;
 /// Arguments of `flows`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Recording with Hubble: hubble observe --follow -o jsonpb --print-raw-filters=false > flows.jsonl\n\
-    Recording with Calico: the flow logs (`flows.log`) of Calico Enterprise or Goldmane, as JSON lines."
+    after_help = "Hubble: hubble observe --follow -o jsonpb > flows.jsonl\nCalico: flow logs, one JSON object a line"
 )]
 pub struct FlowsArgs {
     /// What to do

@@ -322,6 +322,9 @@ fn facts(world: &World, audit: &Audit) -> Vec<(String, Text)> {
         'C' | 'D' => Tone::Warn,
         _ => Tone::Bad,
     };
+    let none = coverage.workloads.is_empty();
+    // Nothing is neither good nor bad.
+    let unless_none = |text: Text| if none { "unknown (no workload in the input)".into() } else { text };
     let mut grade = toned(grade_tone, audit.grade.letter.to_string());
     if audit.grade.not_enforced {
         grade = grade.and(Tone::Plain, "  policies exist and nothing enforces them");
@@ -353,9 +356,9 @@ fn facts(world: &World, audit: &Audit) -> Vec<(String, Text)> {
     let mut facts = vec![
         fact("Cluster", size.into()),
         fact("CNI", plugins.into()),
-        fact("Grade", grade),
-        fact("Ingress", ratio_text(&coverage.ingress).and(Tone::Plain, " isolated")),
-        fact("Egress", ratio_text(&coverage.egress).and(Tone::Plain, " isolated")),
+        fact("Grade", unless_none(grade)),
+        fact("Ingress", unless_none(ratio_text(&coverage.ingress).and(Tone::Plain, " isolated"))),
+        fact("Egress", unless_none(ratio_text(&coverage.egress).and(Tone::Plain, " isolated"))),
         fact(
             "Reachable",
             format!("{} of {} workload pairs ({})", number(pairs.possible), number(pairs.all), percent(share)).into(),
