@@ -37,7 +37,8 @@ fn recording() -> String {
         let edge = (i / 2) % EDGES;
         let (client, server) = (format!("client-{}", edge / 50), format!("server-{}", edge % 50));
         let reply = i % 2 == 1;
-        let (from, to, sport, dport) = if reply { (&server, &client, 8080, 40_000) } else { (&client, &server, 40_000, 8080) };
+        let (from, to, sport, dport) =
+            if reply { (&server, &client, 8080, 40_000) } else { (&client, &server, 40_000, 8080) };
         let endpoint = |name: &str, id: usize| {
             format!(
                 r#"{{"ID":{id},"identity":2{id},"cluster_name":"prod-eu","namespace":"shop","labels":["k8s:app.kubernetes.io/instance=shop","k8s:app.kubernetes.io/name={name}","k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop","k8s:io.cilium.k8s.policy.cluster=prod-eu","k8s:io.cilium.k8s.policy.serviceaccount={name}","k8s:io.kubernetes.pod.namespace=shop"],"pod_name":"{name}-7c9d8f6b54-q2xkz","workloads":[{{"name":"{name}","kind":"Deployment"}}]}}"#

@@ -49,22 +49,14 @@ impl Schedule {
 
     /// The first run after a time (seconds since the Unix epoch); `None` if there is none within five years.
     pub fn next_after(&self, time: i64) -> Option<i64> {
-        let mut day = time.div_euclid(86_400);
-        let mut from = time.rem_euclid(86_400) / 60 + 1;
-        for _ in 0..=5 * 366 {
-            if self.runs_on(day) {
-                let minutes = self
-                    .hours
-                    .iter()
-                    .flat_map(|h| self.minutes.iter().map(move |m| i64::from(*h) * 60 + i64::from(*m)));
-                if let Some(minute) = minutes.filter(|m| *m >= from).min() {
-                    return Some(day * 86_400 + minute * 60);
-                }
-            }
-            day += 1;
-            from = 0;
-        }
-        None
+        let today = time.div_euclid(86_400);
+        let next_minute = time.rem_euclid(86_400) / 60 + 1;
+        (today..=today + 5 * 366).filter(|day| self.runs_on(*day)).find_map(|day| {
+            let from = if day == today { next_minute } else { 0 };
+            let of_hour = |h: &u8| i64::from(*h) * 60;
+            let minutes = self.hours.iter().flat_map(|h| self.minutes.iter().map(move |m| of_hour(h) + i64::from(*m)));
+            minutes.filter(|m| *m >= from).min().map(|minute| day * 86_400 + minute * 60)
+        })
     }
 
     /// How often it runs after `from` and not after `until`, at most `most`.

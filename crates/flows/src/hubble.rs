@@ -129,7 +129,7 @@ struct Tcp {
 }
 
 #[derive(Deserialize)]
-#[expect(clippy::upper_case_acronyms, non_snake_case, reason = "names as in the proto")]
+#[expect(non_snake_case, reason = "names as in the proto")]
 struct Flags {
     #[serde(default)]
     SYN: bool,

@@ -128,8 +128,9 @@ impl End<'_> {
     }
 }
 
-/// What a line is.
+/// What a line is. One at a time is alive, on the stack: boxing the common variant would cost an allocation a line.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large variant is the common one")]
 pub enum Line<'l> {
     /// A flow.
     Flow(Record<'l>),

@@ -85,7 +85,7 @@ pub struct Resolved {
 /// Places every edge of the ledger.
 pub fn resolve(world: &World, ledger: &Ledger) -> Resolved {
     let names = Names::of(world);
-    let mut sum: BTreeMap<(End, End, Protocol, u16), (BTreeSet<String>, EdgeData)> = BTreeMap::new();
+    let mut sum: BTreeMap<Place, (BTreeSet<String>, EdgeData)> = BTreeMap::new();
     let mut out = Resolved::default();
     for (key, data) in ledger.edges() {
         match place(world, &names, key, data) {
@@ -176,22 +176,23 @@ impl Names {
     }
 }
 
+/// Both ends, protocol and the receiver's port.
 type Place = (End, End, Protocol, u16);
 
 fn place(world: &World, names: &Names, key: &EdgeKey, data: &EdgeData) -> Result<Vec<Place>, String> {
     let protocol = protocol(key.protocol).ok_or_else(|| format!("protocol {} has no ports", key.protocol))?;
     let from = end(world, names, &key.from, &BTreeSet::new())?;
-    if let Who::Address(ip) = &key.to {
-        if let Some(service) = names.services_by_ip.get(ip).map(|i| &world.services[*i]) {
-            let backends = behind(world, service, protocol, key.port);
-            if backends.is_empty() {
-                return Err(format!("Service {} has no backend on this port", service.name));
-            }
-            return Ok(backends
-                .into_iter()
-                .map(|(w, port)| (from.clone(), End::Workload(w), protocol, port))
-                .collect());
+    let service = match &key.to {
+        Who::Address(ip) => names.services_by_ip.get(ip).map(|i| &world.services[*i]),
+        Who::Pod { .. } | Who::Host { .. } => None,
+    };
+    if let Some(service) = service {
+        let backends = behind(world, service, protocol, key.port);
+        if backends.is_empty() {
+            return Err(format!("Service {} has no backend on this port", service.name));
         }
+        let place = |(workload, port)| (from.clone(), End::Workload(workload), protocol, port);
+        return Ok(backends.into_iter().map(place).collect());
     }
     Ok(vec![(from, end(world, names, &key.to, &data.names)?, protocol, key.port)])
 }

@@ -28,7 +28,8 @@ fn recording(lines: u64) -> String {
             8 => line(i, None, "FORWARDED", 5432),
             9 => line(i, None, "FORWARDED", 0),
             10 => r#"{"lost_events":{"num_events_lost":"3"}}"#.to_owned(),
-            _ => ["", "{\"flow\":", "not json", "{\"node_status\":{}}", "\u{fe}"][usize::try_from(i / 12 % 5).unwrap()].to_owned(),
+            _ => ["", "{\"flow\":", "not json", "{\"node_status\":{}}", "\u{fe}"][usize::try_from(i / 12 % 5).unwrap()]
+                .to_owned(),
         };
         out.push_str(&text);
         out.push('\n');
@@ -95,7 +96,8 @@ fn a_file_keeps_what_was_imported_and_knows_it_again() {
     let again = ledger.import("b", text.as_bytes(), None).unwrap();
     assert!(again.already_known);
     assert_eq!(*ledger.edges(), first, "the same content counts once");
-    let more = ledger.import("c", format!("{text}{}", line(3, Some(false), "FORWARDED", 9999)).as_bytes(), None).unwrap();
+    let more =
+        ledger.import("c", format!("{text}{}", line(3, Some(false), "FORWARDED", 9999)).as_bytes(), None).unwrap();
     assert!(!more.already_known && more.edges_new == 1);
     let (start, end) = ledger.window().unwrap();
     assert!(start < end && ledger.lost() > 0);

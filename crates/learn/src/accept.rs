@@ -1,9 +1,9 @@
 //! Which observed edges become policy, which a person should see first, and which are left out.
 
-use watertight_flows::{Edge, End};
 use crate::options::LearnOptions;
 use crate::select::Selectors;
 use watertight_engine::Engine;
+use watertight_flows::{Edge, End};
 use watertight_model::{NamespaceId, Str, WorkloadId, World};
 
 /// What was left out.

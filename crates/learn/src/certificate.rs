@@ -1,11 +1,11 @@
 //! The proof: every accepted flow stays allowed, judged by the oracle; and what is open beyond the evidence, by the engine.
 
-use watertight_flows::{Edge, End};
 use crate::policy::LearnedPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_engine::Engine;
 use watertight_engine::connections::{Detail, Party, connections};
 use watertight_engine::explain::VOLATILE_LABELS;
+use watertight_flows::{Edge, End};
 use watertight_model::{Endpoint, Flow, FlowVerdict, L4, PodId, PortSet, Verdict, WorkloadId, World};
 
 /// What was proved. Machine-checkable: policies and edges are all it needs.

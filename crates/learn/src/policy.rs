@@ -1,7 +1,6 @@
 //! Edges to rules: one policy per workload, peers with the same ports in one rule, each rule with its evidence.
 
 use crate::accept::{Excluded, Why};
-use watertight_flows::{Edge, End};
 use crate::external::blocks;
 use crate::options::LearnOptions;
 use crate::select::Selectors;
@@ -11,6 +10,7 @@ use watertight_engine::Engine;
 use watertight_engine::block::default_pod_space;
 use watertight_engine::explain::words;
 use watertight_engine::service::selected;
+use watertight_flows::{Edge, End};
 use watertight_model::label::NAMESPACE_NAME_LABEL;
 use watertight_model::policy::{BlockCidr, Written};
 use watertight_model::service::{ServiceKind, TargetPort};
@@ -323,7 +323,9 @@ fn over_budget(
     exposed: &BTreeSet<(WorkloadId, Protocol, u16)>,
     options: &LearnOptions,
 ) -> BTreeSet<Edge> {
-    let mut groups: BTreeMap<(WorkloadId, bool, PortKey), (BTreeSet<IpAddr>, Vec<&Edge>)> = BTreeMap::new();
+    // Per workload, direction (egress?) and port: addresses, and the edges that bring them.
+    type Group<'e> = (BTreeSet<IpAddr>, Vec<&'e Edge>);
+    let mut groups: BTreeMap<(WorkloadId, bool, PortKey), Group<'_>> = BTreeMap::new();
     for edge in accepted {
         for (own, other, egress) in [(&edge.to, &edge.from, false), (&edge.from, &edge.to, true)] {
             let Some(own) = own.workload().filter(|w| selectors.governs(world, *w)) else { continue };

@@ -1,9 +1,9 @@
 //! What would have been denied: recorded edges against candidate policies.
 
-use watertight_flows::{Edge, End};
 use std::collections::BTreeMap;
 use watertight_engine::Engine;
 use watertight_engine::query::{Target, evaluated};
+use watertight_flows::{Edge, End};
 use watertight_model::{Endpoint, Flow, FlowVerdict, L4, PodId, Verdict, WorkloadId, World};
 
 /// An edge that the candidate policies do not let through for every pair of pods.

@@ -1,5 +1,5 @@
 //! Learning on the sample cluster and on Online Boutique, against what was intended.
-#![expect(clippy::panic, reason = "a helper of tests fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_demo as demo;
@@ -21,7 +21,8 @@ fn world(inputs: &[Input]) -> World {
 }
 
 fn sample() -> World {
-    let inputs = demo::FILES.iter().map(|(name, text)| Input::Text { name: (*name).to_owned(), text: (*text).to_owned() });
+    let inputs =
+        demo::FILES.iter().map(|(name, text)| Input::Text { name: (*name).to_owned(), text: (*text).to_owned() });
     world(&inputs.collect::<Vec<_>>())
 }
 
@@ -54,12 +55,18 @@ fn intended(world: &World, csv: &str) -> BTreeMap<(WorkloadId, WorkloadId), Port
 }
 
 /// Ports open to and from workloads that have a learned policy: intended ones, and others.
-fn precision(world: &World, learned: &Learned, intended: &BTreeMap<(WorkloadId, WorkloadId), PortSet>) -> (u64, Vec<String>) {
+fn precision(
+    world: &World,
+    learned: &Learned,
+    intended: &BTreeMap<(WorkloadId, WorkloadId), PortSet>,
+) -> (u64, Vec<String>) {
     let after = with_policies(world, &learned.policies);
     let governed: BTreeSet<WorkloadId> = learned.policies.iter().map(|p| p.workload).collect();
     let (mut good, mut bad) = (0, Vec::new());
     for connection in connections(&Engine::new(&after), Detail::Workloads) {
-        let (Party::Workload { workload: from, .. }, Party::Workload { workload: to, .. }) = (&connection.from, &connection.to) else {
+        let (Party::Workload { workload: from, .. }, Party::Workload { workload: to, .. }) =
+            (&connection.from, &connection.to)
+        else {
             continue;
         };
         if !governed.contains(from) || !governed.contains(to) {
@@ -118,7 +125,9 @@ fn yaml_reads_back() {
         let again = self::world(&[Input::Text { name: "learned.yaml".to_owned(), text: policy.yaml.clone() }]);
         let read = &again.policies[0];
         let print = |world: &World, p: &watertight_model::NetworkPolicy| {
-            watertight_model::manifest::network_policy(&world.namespaces[p.namespace.index()].name, p, &|_, _| Vec::new())
+            watertight_model::manifest::network_policy(&world.namespaces[p.namespace.index()].name, p, &|_, _| {
+                Vec::new()
+            })
         };
         assert_eq!(print(&again, read), print(&world, &policy.policy));
     }
@@ -138,6 +147,7 @@ fn online_boutique() {
     assert_eq!(learned.policies.len(), 12);
     let (good, bad) = precision(&world, &learned, &intended(&world, &csv));
     assert!(good >= 15 && bad.is_empty(), "{good} intended, others: {bad:#?}");
-    let seen: BTreeSet<_> = edges.iter().filter(|e| e.count > 0).filter_map(|e| Some((e.from.workload()?, e.to.workload()?))).collect();
+    let seen: BTreeSet<_> =
+        edges.iter().filter(|e| e.count > 0).filter_map(|e| Some((e.from.workload()?, e.to.workload()?))).collect();
     assert!(seen.len() >= 15);
 }
