@@ -25,7 +25,10 @@ impl Progress {
         }
         let (sender, receiver) = channel();
         let job = job.to_owned();
-        Self { sender: Some(sender), thread: Some(std::thread::spawn(move || draw(&receiver, job))) }
+        Self {
+            sender: Some(sender),
+            thread: Some(std::thread::spawn(move || draw(&receiver, job, PATIENCE, &mut std::io::stderr()))),
+        }
     }
 
     /// Says what the job is at.
@@ -46,13 +49,13 @@ impl Drop for Progress {
     }
 }
 
-fn draw(receiver: &Receiver<String>, mut job: String) {
+fn draw(receiver: &Receiver<String>, mut job: String, patience: Duration, out: &mut impl Write) {
     let begun = Instant::now();
-    let mut next = PATIENCE;
+    let mut next = patience;
     let mut drawn = false;
-    let line = |text: &str| {
-        let _ = write!(std::io::stderr(), "\r\x1b[2K{text}");
-        let _ = std::io::stderr().flush();
+    let mut line = |text: &str| {
+        let _ = write!(out, "\r\x1b[2K{text}");
+        let _ = out.flush();
     };
     loop {
         match receiver.recv_timeout(next.saturating_sub(begun.elapsed())) {
@@ -67,5 +70,30 @@ fn draw(receiver: &Receiver<String>, mut job: String) {
     }
     if drawn {
         line("");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(patience: Duration, lasts: Duration) -> String {
+        let (sender, receiver) = channel();
+        let ends = std::thread::spawn(move || {
+            sender.send("reading a\u{1b}b".to_owned()).unwrap();
+            std::thread::sleep(lasts);
+        });
+        let mut out = Vec::new();
+        draw(&receiver, "connecting".to_owned(), patience, &mut out);
+        ends.join().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_short_job_draws_nothing_and_a_long_one_cleans_up() {
+        assert_eq!(drawn(Duration::from_secs(60), Duration::ZERO), "");
+        let text = drawn(Duration::from_millis(20), Duration::from_millis(100));
+        assert!(text.starts_with("\r\x1b[2Kreading a\\u{1b}b … 0s"), "{text:?}");
+        assert!(text.ends_with("\r\x1b[2K"), "{text:?}");
     }
 }

@@ -15,9 +15,9 @@ pub fn text(page: &Page) -> String {
             Block::Line(line) => out.push_str(&format!("{}\n", styled(line))),
             Block::Items(items) => items.iter().for_each(|item| out.push_str(&format!("- {}\n", styled(item)))),
             Block::Facts(facts) => {
-                facts
-                    .iter()
-                    .for_each(|(name, value)| out.push_str(&format!("- **{}**: {}\n", escaped(name), styled(value))));
+                facts.iter().for_each(|(name, value)| {
+                    out.push_str(&format!("- **{}**: {}\n", escaped(name.trim()), styled(value)))
+                });
             }
             Block::Table(table) => {
                 let columns: Vec<String> = table.columns.iter().map(|c| escaped(c)).collect();

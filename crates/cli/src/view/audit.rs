@@ -250,7 +250,7 @@ impl AuditView {
                 buys: audit.depth.buys.clone(),
             },
             cni: audit.cni.iter().map(|c| cni(world, c)).collect(),
-            findings: audit.findings.iter().filter(concerns).map(|f| finding(engine, f)).collect(),
+            findings: audit.findings.iter().filter(concerns).map(|f| finding(engine, f, detail)).collect(),
             facts: facts(world, audit),
             detail,
         }
@@ -287,9 +287,10 @@ fn cni(world: &World, found: &watertight_audit::cni::CniFinding) -> CniView {
     }
 }
 
-fn finding(engine: &Engine<'_>, f: &Finding) -> FindingView {
+fn finding(engine: &Engine<'_>, f: &Finding, detail: Detail) -> FindingView {
     let world = engine.world();
-    let mark = f.at.map(|at| Mark { at, label: String::new(), primary: true });
+    // Lines are cut out only if someone gets to see them.
+    let mark = f.at.filter(|_| detail == Detail::Full).map(|at| Mark { at, label: String::new(), primary: true });
     FindingView {
         rule: f.rule,
         name: f.name,

@@ -2,7 +2,7 @@
 
 use super::query::{AnswerView, HalfView};
 use super::{RuleView, rule_origin};
-use crate::page::{Page, Text, Tone, toned};
+use crate::page::{Page, Table, Text, Tone, toned};
 use crate::render::{Format, Report};
 use crate::snippet::{Excerpt, Mark};
 use serde::Serialize;
@@ -97,6 +97,10 @@ pub struct ChangeView {
     pub policy: Option<String>,
     /// The rule to add, or the new policy.
     pub yaml: String,
+}
+
+fn rule_name(rule: Option<u32>) -> String {
+    rule.map_or_else(|| "the policy".to_owned(), |rule| format!("rule {rule}"))
 }
 
 fn miss(miss: &Miss) -> &'static str {
@@ -245,6 +249,27 @@ impl Report for ExplanationView {
 }
 
 impl CaseView {
+    /// Every policy that selects a side, in the order in which tiers ask them.
+    fn asked(&self, page: &mut Page) {
+        /// Policies that are listed.
+        const SHOWN: usize = 12;
+        let mut table = Table::new(["ASKED", "SIDE", "ITS RULES"]);
+        for step in self.steps.iter().take(SHOWN) {
+            let says = |s: &SaysView| match (s.says, s.because.as_slice()) {
+                ("misses", because) => format!("{} misses ({})", rule_name(s.rule), because.join(", ")),
+                (says, _) => format!("{} {says}", rule_name(s.rule)),
+            };
+            let rules: Vec<String> = step.rules.iter().map(says).collect();
+            let rules = if rules.is_empty() { "no rule".to_owned() } else { rules.join("; ") };
+            let name = format!("{} {}", step.policy.kind, step.policy.policy);
+            table.row([name.into(), step.policy.direction.into(), rules.into()]);
+        }
+        page.table(table);
+        if self.steps.len() > SHOWN {
+            page.line(format!("and {} more policies: -o json", self.steps.len() - SHOWN));
+        }
+    }
+
     fn show(&self, page: &mut Page) {
         page.facts(vec![("egress".to_owned(), self.egress.text()), ("ingress".to_owned(), self.ingress.text())]);
         page.excerpt(self.excerpt.clone());
@@ -252,6 +277,7 @@ impl CaseView {
             page.line(name.as_str());
             page.code("yaml", yaml.as_str());
         }
+        self.asked(page);
         if !self.near_misses.is_empty() {
             page.heading("Nearest misses");
             page.items(self.near_misses.iter().map(|n| Text::from(n.sentence.as_str())).collect());
