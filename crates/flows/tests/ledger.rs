@@ -28,8 +28,9 @@ fn recording(lines: u64) -> String {
             8 => line(i, None, "FORWARDED", 5432),
             9 => line(i, None, "FORWARDED", 0),
             10 => r#"{"lost_events":{"num_events_lost":"3"}}"#.to_owned(),
-            _ => ["", "{\"flow\":", "not json", "{\"node_status\":{}}", "\u{fe}"][usize::try_from(i / 12 % 5).unwrap()]
-                .to_owned(),
+            _ => ["", "{\"flow\":", "not json", "{\"node_status\":{}}", "\u{fe}"]
+                [usize::try_from(i / 12 % 5).unwrap_or(0)]
+            .to_owned(),
         };
         out.push_str(&text);
         out.push('\n');
