@@ -6,8 +6,6 @@
 
 use crate::bits::Bits;
 use crate::peers::unless_host_network;
-#[cfg(test)]
-use crate::selector::matches;
 use crate::selector::{matches_namespace, readable};
 use crate::tri::Tri;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -430,12 +428,33 @@ impl Condition {
     }
 }
 
-/// For tests of this crate: the index must agree with [`crate::selector::matches`].
 #[cfg(test)]
-pub(crate) fn index_agrees(world: &World, classes: &Classes, selector: &Selector) -> bool {
-    let by_index = classes.index.select(selector, 0..classes.len());
-    (0..classes.len()).all(|c| {
-        let labels = &world.pods[classes.members[c][0].index()].labels;
-        by_index.contains(c) == (readable(selector) && matches(selector, labels))
-    })
+mod tests {
+    use super::*;
+    use crate::selector::matches;
+    use watertight_testkit::random::{self, Rng, Size};
+
+    /// The index selects what [`crate::selector::matches`] selects.
+    #[test]
+    fn the_index_agrees_with_matching_label_by_label() {
+        let mut asked = 0;
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let (world, _) = random::world(&mut rng, &Size::default());
+            let classes = Classes::of(&world);
+            for selector in world.policies.iter().map(|p| &p.subject).filter(|s| readable(s)) {
+                let by_index = classes.index.select(selector, 0..classes.len());
+                for class in 0..classes.len() {
+                    let labels = &world.pods[classes.members[class][0].index()].labels;
+                    assert_eq!(
+                        by_index.contains(class),
+                        matches(selector, labels),
+                        "seed {seed}: {selector:?} {labels:?}"
+                    );
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 2_000, "{asked}");
+    }
 }

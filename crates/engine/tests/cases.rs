@@ -1,5 +1,5 @@
 //! The literate cases against the engine: the same corpus that judges the oracle, and the questions about Services.
-#![expect(clippy::panic, reason = "a helper of tests fails by panicking")]
+#![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::path::Path;
 use watertight_engine::Engine;
@@ -38,9 +38,8 @@ impl Judge for Fast {
 
 fn corpus() -> Corpus {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cases");
-    Corpus::load(&root).unwrap_or_else(|problems| {
-        panic!("\n{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
-    })
+    Corpus::load(&root)
+        .unwrap_or_else(|problems| panic!("\n{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>()))
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Properties of the engine: metamorphic ones, all small policies, explanations and blast radius.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_engine::Engine;

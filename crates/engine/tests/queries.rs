@@ -1,4 +1,5 @@
 //! Questions in people's terms: Services decide on their backends (rows 88 to 95), workloads stand for their pods.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use watertight_engine::query::{Answer, Question, Target, answer, distance, near};
 use watertight_engine::service::backends;

@@ -161,7 +161,10 @@ spec:
       - {name: setup, ports: [{name: init, containerPort: 1}]}
       - {name: proxy, restartPolicy: Always, ports: [{name: proxy, containerPort: 2}]}
       containers:
-      - {name: c, image: web:1, securityContext: {privileged: true}, ports: [{name: http, containerPort: 8080}, {containerPort: 53, protocol: UDP, hostPort: 53}]}
+      - name: c
+        image: web:1
+        securityContext: {privileged: true}
+        ports: [{name: http, containerPort: 8080}, {containerPort: 53, protocol: UDP, hostPort: 53}]
 ---
 apiVersion: apps/v1
 kind: StatefulSet
