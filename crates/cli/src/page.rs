@@ -3,7 +3,7 @@
 //! Strings go in as they are; the renderers make them harmless.
 
 use crate::snippet::Excerpt;
-use watertight_model::Verdict;
+use watertight_model::{Str, Verdict};
 
 /// A page, top to bottom.
 #[derive(Clone, Debug, Default)]
@@ -54,31 +54,26 @@ pub enum Tone {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
     /// The pieces.
-    pub spans: Vec<(Tone, String)>,
+    pub spans: Vec<(Tone, Str)>,
 }
 
 impl Text {
     /// The text plus a piece.
     #[must_use]
-    pub fn and(mut self, tone: Tone, text: impl Into<String>) -> Self {
+    pub fn and(mut self, tone: Tone, text: impl Into<Str>) -> Self {
         self.spans.push((tone, text.into()));
         self
     }
-
-    /// The characters alone.
-    pub fn plain(&self) -> String {
-        self.spans.iter().map(|(_, s)| s.as_str()).collect()
-    }
 }
 
-impl<T: Into<String>> From<T> for Text {
+impl<T: Into<Str>> From<T> for Text {
     fn from(text: T) -> Self {
         Text::default().and(Tone::Plain, text)
     }
 }
 
 /// A piece of text in a tone.
-pub fn toned(tone: Tone, text: impl Into<String>) -> Text {
+pub fn toned(tone: Tone, text: impl Into<Str>) -> Text {
     Text::default().and(tone, text)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::page::{Block, Page, Text, Tone};
 use crate::text::{clean, clean_lines};
+use watertight_model::Str;
 
 /// The page as Markdown. Strings from inputs are escaped: they cannot become links, images or HTML.
 pub fn text(page: &Page) -> String {
@@ -45,8 +46,8 @@ fn fenced(language: &str, code: &str) -> String {
 }
 
 fn styled(text: &Text) -> String {
-    let span = |(tone, span): &(Tone, String)| match tone {
-        _ if span.trim().is_empty() => span.clone(),
+    let span = |(tone, span): &(Tone, Str)| match tone {
+        _ if span.trim().is_empty() => span.to_string(),
         Tone::Strong | Tone::Bad => format!("**{}**", escaped(span)),
         Tone::Plain | Tone::Dim | Tone::Good | Tone::Warn => escaped(span),
     };

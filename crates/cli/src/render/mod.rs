@@ -68,6 +68,11 @@ pub trait Report: Serialize {
         Vec::new()
     }
 
+    /// The same one by one, for reports that are too long to be held as text.
+    fn each_row(&self, row: &mut dyn FnMut(&[&str]) -> io::Result<()>) -> io::Result<()> {
+        self.rows().iter().try_for_each(|cells| row(&cells.iter().map(String::as_str).collect::<Vec<_>>()))
+    }
+
     /// A graph.
     fn graph(&self) -> dot::Graph {
         dot::Graph::default()
@@ -97,7 +102,7 @@ pub fn write<R: Report>(report: &R, format: Format, look: Look, out: &mut dyn Wr
         Format::Markdown => out.write_all(markdown::text(&report.page()).as_bytes()),
         Format::Dot => out.write_all(report.graph().text().as_bytes()),
         Format::Sarif => json::write(&report.sarif(), out),
-        Format::Csv => csv::write(&report.rows(), out),
+        Format::Csv => report.each_row(&mut |cells| csv::row(cells, out)),
     }
 }
 

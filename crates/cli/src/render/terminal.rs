@@ -5,6 +5,9 @@ use crate::page::{Block, Page, Table, Text, Tone};
 use crate::text::{clean, clean_lines};
 use anstyle::{AnsiColor, Effects, Style};
 
+/// Spaces between two columns.
+const GAP: usize = 3;
+
 /// The page as text. Every string is made harmless here.
 pub fn text(page: &Page, look: Look) -> String {
     let mut out = String::new();
@@ -63,36 +66,32 @@ fn draw(block: &Block, look: Look, out: &mut String) {
 }
 
 fn draw_table(table: &Table, look: Look, out: &mut String) {
-    let cells: Vec<Vec<String>> =
-        table.rows.iter().map(|row| row.iter().map(|c| clean(&c.plain()).into_owned()).collect()).collect();
+    let length = |cell: &Text| cell.spans.iter().map(|(_, span)| clean(span).chars().count()).sum::<usize>();
     let mut widths: Vec<usize> = table.columns.iter().map(|c| c.chars().count()).collect();
-    for row in &cells {
+    for row in &table.rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(length(cell));
         }
     }
     let last = widths.len().saturating_sub(1);
-    let mut line = |cells: Vec<(String, usize)>| {
-        let mut text = String::new();
-        for (i, (shown, length)) in cells.into_iter().enumerate() {
-            text.push_str(&shown);
-            if i < last {
-                text.push_str(&" ".repeat(widths[i] - length + 3));
-            }
+    let mut cell = |i: usize, shown: &str, length: usize| {
+        out.push_str(shown);
+        if i < last {
+            (length..widths[i] + GAP).for_each(|_| out.push(' '));
+        } else {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
         }
-        out.push_str(text.trim_end());
-        out.push('\n');
     };
-    line(table.columns.iter().map(|c| (paint(Tone::Strong, c, look), c.chars().count())).collect());
-    for (i, row) in table.rows.iter().enumerate() {
-        let same = match i.checked_sub(1) {
-            Some(above) => cells[i].iter().zip(&cells[above]).take(table.grouped).take_while(|(a, b)| a == b).count(),
-            None => 0,
-        };
-        let shown = row.iter().enumerate().map(|(c, cell)| {
-            if c < same { (String::new(), 0) } else { (styled(cell, look), cells[i][c].chars().count()) }
-        });
-        line(shown.collect());
+    for (i, column) in table.columns.iter().enumerate() {
+        cell(i, &paint(Tone::Strong, column, look), column.chars().count());
+    }
+    for (r, row) in table.rows.iter().enumerate() {
+        let above = r.checked_sub(1).map_or(&[][..], |above| &table.rows[above]);
+        let same = row.iter().zip(above).take(table.grouped).take_while(|(a, b)| a == b).count();
+        for (i, text) in row.iter().enumerate() {
+            if i < same { cell(i, "", 0) } else { cell(i, &styled(text, look), length(text)) }
+        }
     }
 }
 

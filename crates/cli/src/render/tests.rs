@@ -26,8 +26,8 @@ fn yaml_is_the_same_data() {
 
 #[test]
 fn csv_is_safe_in_a_spreadsheet() {
-    let rows = vec![vec!["=1+1".to_owned(), "a,b".to_owned(), "say \"x\"".to_owned(), "a\u{1b}b".to_owned()]];
-    assert_eq!(bytes(|out| csv::write(&rows, out)), "'=1+1,\"a,b\",\"say \"\"x\"\"\",a\\u{1b}b\n");
+    let cells = ["=1+1", "a,b", "say \"x\"", "a\u{1b}b"];
+    assert_eq!(bytes(|out| csv::row(&cells, out)), "'=1+1,\"a,b\",\"say \"\"x\"\"\",a\\u{1b}b\n");
 }
 
 #[test]

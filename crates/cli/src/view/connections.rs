@@ -1,10 +1,13 @@
 //! Who can talk to whom.
 
-use super::{ForeignView, Head, PartyView, PortView, UnreadView, port_words, ports};
+use super::shared::{Pool, PortList, Shared, Side};
+use super::{ForeignView, Head, PartyView, UnreadView};
 use crate::page::{Page, Table, Text, Tone, toned};
 use crate::render::{Format, Report, dot::Graph};
 use serde::Serialize;
-use watertight_engine::connections::{Connection, Party};
+use std::borrow::Cow;
+use std::io;
+use watertight_engine::connections::Connection;
 use watertight_model::{NamespaceId, World};
 
 /// The list.
@@ -25,20 +28,20 @@ pub struct ConnectionsView {
 }
 
 /// An ordered pair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionView {
     /// Who opens connections.
-    pub from: PartyView,
+    pub from: Shared<Side>,
     /// Who receives them.
-    pub to: PartyView,
+    pub to: Shared<Side>,
     /// Allowed ports.
-    pub ports: Vec<PortView>,
+    pub ports: Shared<PortList>,
     /// Every port of TCP, UDP and SCTP is allowed.
     pub all_ports: bool,
     /// Further ports whose verdict is `depends`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub depends_ports: Vec<PortView>,
+    #[serde(skip_serializing_if = "none")]
+    pub depends_ports: Shared<PortList>,
     /// A policy that is not evaluated concerns one of the sides, and could change this entry.
     #[serde(rename = "notEvaluated", skip_serializing_if = "std::ops::Not::not")]
     pub may_change: bool,
@@ -49,25 +52,22 @@ impl ConnectionsView {
     pub fn of(world: &World, list: &[Connection], scope: Option<NamespaceId>) -> Self {
         let name = scope.map(|ns| world.namespaces[ns.index()].name.to_string());
         let concerns = |c: &ConnectionView| {
-            name.as_deref().is_none_or(|ns| c.from.namespace() == Some(ns) || c.to.namespace() == Some(ns))
+            let inside = |side: &Side| side.view.namespace() == name.as_deref();
+            name.is_none() || inside(&c.from) || inside(&c.to)
         };
-        let foreign = |party: &Party| {
-            let namespace = match party {
-                Party::Workload { workload, .. } => world.workloads[workload.index()].namespace,
-                Party::Pod(pod) => world.pods[pod.index()].namespace,
-                Party::External(_) => return false,
-            };
-            world.foreign_policies.iter().any(|p| p.namespace.is_none_or(|ns| ns == namespace))
+        let mut pool = Pool::new(world);
+        let mut view = |c: &Connection| {
+            let (from, to) = (pool.side(&c.from), pool.side(&c.to));
+            ConnectionView {
+                may_change: from.foreign || to.foreign,
+                from,
+                to,
+                ports: pool.ports(&c.allowed),
+                all_ports: c.allowed.is_all(),
+                depends_ports: pool.ports(&c.depends),
+            }
         };
-        let view = |c: &Connection| ConnectionView {
-            may_change: foreign(&c.from) || foreign(&c.to),
-            from: PartyView::of(world, &c.from),
-            to: PartyView::of(world, &c.to),
-            ports: ports(&c.allowed),
-            all_ports: c.allowed.is_all(),
-            depends_ports: ports(&c.depends),
-        };
-        let (connections, depends) = list.iter().map(view).filter(concerns).partition(|c| !c.ports.is_empty());
+        let (connections, depends) = list.iter().map(&mut view).filter(concerns).partition(|c| !c.ports.is_empty());
         Self {
             head: Head::new("Connections"),
             not_evaluated: ForeignView::all(world),
@@ -96,14 +96,14 @@ impl Report for ConnectionsView {
         let mut table = Table::new(["FROM", "TO", "PORTS"]);
         table.grouped = 1;
         for c in &self.connections {
-            let mut cell: Text = port_words(&c.ports).into();
+            let mut cell = Text::from(c.ports.words.clone());
             if !c.depends_ports.is_empty() {
-                cell = cell.and(Tone::Warn, format!("; depends: {}", port_words(&c.depends_ports)));
+                cell = cell.and(Tone::Warn, format!("; depends: {}", c.depends_ports.words));
             }
             if c.may_change {
                 cell = cell.and(Tone::Warn, ", unless a policy that is not evaluated says otherwise");
             }
-            table.row([c.from.words().into(), c.to.words().into(), cell]);
+            table.row([c.from.words.clone().into(), c.to.words.clone().into(), cell]);
         }
         page.table(table);
         if self.connections.is_empty() {
@@ -115,9 +115,9 @@ impl Report for ConnectionsView {
             table.grouped = 1;
             for c in &self.depends {
                 table.row([
-                    c.from.words().into(),
-                    c.to.words().into(),
-                    toned(Tone::Warn, port_words(&c.depends_ports)),
+                    c.from.words.clone().into(),
+                    c.to.words.clone().into(),
+                    toned(Tone::Warn, c.depends_ports.words.clone()),
                 ]);
             }
             page.table(table);
@@ -133,8 +133,8 @@ impl Report for ConnectionsView {
         page
     }
 
-    fn rows(&self) -> Vec<Vec<String>> {
-        let head = [
+    fn each_row(&self, row: &mut dyn FnMut(&[&str]) -> io::Result<()>) -> io::Result<()> {
+        row(&[
             "from_kind",
             "from_namespace",
             "from_name",
@@ -147,43 +147,36 @@ impl Report for ConnectionsView {
             "protocol",
             "first_port",
             "last_port",
-        ];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        ])?;
         for c in self.all() {
-            for (verdict, list) in [("allow", &c.ports), ("depends", &c.depends_ports)] {
-                for port in list {
-                    let mut row: Vec<String> = cells(&c.from).into_iter().chain(cells(&c.to)).collect();
-                    row.extend([
-                        verdict.to_owned(),
-                        port.protocol.to_owned(),
-                        port.from.to_string(),
-                        port.to.to_string(),
-                    ]);
-                    rows.push(row);
+            let (from, to) = (cells(&c.from.view), cells(&c.to.view));
+            for (verdict, ports) in [("allow", &c.ports), ("depends", &c.depends_ports)] {
+                for port in &ports.list {
+                    let (first, last) = (port.from.to_string(), port.to.to_string());
+                    let sides = from.iter().chain(&to).map(|cell| &**cell);
+                    row(&sides.chain([verdict, port.protocol, &first, &last]).collect::<Vec<&str>>())?;
                 }
             }
         }
-        rows
+        Ok(())
     }
 
     fn graph(&self) -> Graph {
         let mut graph = Graph { name: "connections", ..Graph::default() };
         for c in self.all() {
-            for party in [&c.from, &c.to] {
+            for party in [&c.from.view, &c.to.view] {
                 let label = match party {
                     PartyView::Inside { kind, name, part, .. } => {
-                        format!(
-                            "{kind} {name}{}",
-                            part.as_ref().map_or_else(String::new, |p| format!(" ({})", p.join(", ")))
-                        )
+                        let part = part.as_ref().map_or_else(String::new, |p| format!(" ({})", p.join(", ")));
+                        format!("{kind} {name}{part}")
                     }
                     PartyView::Outside { cidrs, .. } => cidrs.join(", "),
                 };
                 graph.node(&id(party), party.namespace().unwrap_or(""), &label);
             }
-            for (list, dashed) in [(&c.ports, false), (&c.depends_ports, true)] {
-                if !list.is_empty() {
-                    graph.edges.push((id(&c.from), id(&c.to), port_words(list), dashed));
+            for (ports, dashed) in [(&c.ports, false), (&c.depends_ports, true)] {
+                if !ports.is_empty() {
+                    graph.edges.push((id(&c.from.view), id(&c.to.view), ports.words.to_string(), dashed));
                 }
             }
         }
@@ -191,25 +184,25 @@ impl Report for ConnectionsView {
     }
 }
 
-fn cells(party: &PartyView) -> [String; 4] {
+fn none(ports: &Shared<PortList>) -> bool {
+    ports.is_empty()
+}
+
+fn cells(party: &PartyView) -> [Cow<'_, str>; 4] {
     match party {
-        PartyView::Inside { kind, namespace, name, part } => [
-            (*kind).to_owned(),
-            namespace.clone(),
-            name.clone(),
-            part.as_ref().map_or_else(String::new, |p| p.join(" ")),
-        ],
-        PartyView::Outside { kind, cidrs } => [(*kind).to_owned(), String::new(), cidrs.join(" "), String::new()],
+        PartyView::Inside { kind, namespace, name, part } => {
+            let part = part.as_ref().map_or(Cow::Borrowed(""), |p| p.join(" ").into());
+            [(*kind).into(), namespace.into(), name.into(), part]
+        }
+        PartyView::Outside { kind, cidrs } => [(*kind).into(), "".into(), cidrs.join(" ").into(), "".into()],
     }
 }
 
 fn id(party: &PartyView) -> String {
     match party {
         PartyView::Inside { kind, namespace, name, part } => {
-            format!(
-                "{kind}/{namespace}/{name}{}",
-                part.as_ref().map_or_else(String::new, |p| format!("/{}", p.join(",")))
-            )
+            let part = part.as_ref().map_or_else(String::new, |p| format!("/{}", p.join(",")));
+            format!("{kind}/{namespace}/{name}{part}")
         }
         PartyView::Outside { cidrs, .. } => cidrs.join(","),
     }

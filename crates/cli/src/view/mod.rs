@@ -8,6 +8,7 @@ pub mod explain;
 pub mod flows;
 pub mod learn;
 pub mod query;
+pub mod shared;
 
 use crate::diagnostics::PlaceView;
 use serde::Serialize;
