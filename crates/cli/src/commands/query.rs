@@ -10,6 +10,7 @@ use crate::source;
 use crate::view::{Head, query::AnswerView};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use watertight_engine::Engine;
@@ -68,6 +69,17 @@ struct Line {
     to: String,
     port: Option<u16>,
     protocol: Option<String>,
+    /// Comes back with the answer, whatever it is.
+    id: Option<Value>,
+}
+
+/// An answer, with the question's `id`.
+#[derive(Serialize)]
+struct AnswerLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    #[serde(flatten)]
+    answer: AnswerView,
 }
 
 /// What stands in the place of an answer that cannot be given.
@@ -153,7 +165,7 @@ fn ask(
     bytes: &[u8],
     ctx: &Ctx<'_, '_>,
     engine: &Engine<'_>,
-) -> Result<(Verdict, AnswerView), (String, Option<String>)> {
+) -> Result<(Verdict, AnswerLine), (String, Option<String>)> {
     let line: Line = serde_json::from_slice(bytes).map_err(|e| (format!("not a question: {e}"), None))?;
     let port = port(&line).map_err(|e| (e, None))?;
     let find = |name: &str| {
@@ -164,7 +176,7 @@ fn ask(
     };
     let question = Question { from: find(&line.from)?, to: find(&line.to)?, protocol: port.protocol, port: port.port };
     let answer = answer(engine, &question);
-    Ok((answer.verdict, AnswerView::of(engine, &answer)))
+    Ok((answer.verdict, AnswerLine { id: line.id, answer: AnswerView::of(engine, &answer) }))
 }
 
 fn port(line: &Line) -> Result<Port, String> {

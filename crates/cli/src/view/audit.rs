@@ -136,14 +136,21 @@ pub struct FindingView {
     status: &'static str,
     /// One line.
     pub message: String,
-    /// `NetworkPolicy shop/db-in`.
+    /// `shop/db-in`.
     pub object: String,
-    /// Where it is written; absent for what is in no file.
-    #[serde(flatten)]
-    pub place: Option<PlaceView>,
+    /// `NetworkPolicy`, if the object is of one kind.
+    pub object_kind: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
     /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Where it is written; `None` for what is in no file.
+    #[serde(skip)]
+    pub place: Option<PlaceView>,
+    /// `NetworkPolicy shop/db-in`.
+    #[serde(skip)]
+    named: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fixes: Vec<FixView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -291,6 +298,11 @@ fn finding(engine: &Engine<'_>, f: &Finding, detail: Detail) -> FindingView {
     let world = engine.world();
     // Lines are cut out only if someone gets to see them.
     let mark = f.at.filter(|_| detail == Detail::Full).map(|at| Mark { at, label: String::new(), primary: true });
+    let place = f.at.and_then(|at| PlaceView::of(&world.sources, at));
+    let (kind, object) = match f.object.split_once(' ') {
+        Some((kind, name)) if !name.contains(' ') => (Some(kind), name),
+        _ => (None, f.object.as_str()),
+    };
     FindingView {
         rule: f.rule,
         name: f.name,
@@ -298,8 +310,13 @@ fn finding(engine: &Engine<'_>, f: &Finding, detail: Detail) -> FindingView {
         score: f.score,
         status: f.status.name(),
         message: f.message.clone(),
-        object: f.object.clone(),
-        place: f.at.and_then(|at| PlaceView::of(&world.sources, at)),
+        object: object.to_owned(),
+        object_kind: kind.map(str::to_owned),
+        file: place.as_ref().map(|p| p.file.clone()),
+        line: place.as_ref().map(|p| p.line),
+        column: place.as_ref().map(|p| p.column),
+        place,
+        named: f.object.clone(),
         help: f.help.clone(),
         fixes: f.fixes.iter().map(|x| FixView { title: x.title.clone(), yaml: x.yaml.clone() }).collect(),
         witness: f.witness.map(|w| WitnessView {
@@ -398,7 +415,7 @@ impl Report for AuditView {
                 table.row([
                     f.rule.into(),
                     toned(f.tone(), f.severity),
-                    format!("{}: {}{place}", f.object, f.message).into(),
+                    format!("{}: {}{place}", f.named, f.message).into(),
                 ]);
             }
             page.table(table);
@@ -429,7 +446,7 @@ impl Report for AuditView {
                 f.rule.to_owned(),
                 f.name.to_owned(),
                 f.severity.to_owned(),
-                f.object.clone(),
+                f.named.clone(),
                 file,
                 line,
                 column,
@@ -462,8 +479,8 @@ impl Report for AuditView {
                 rule: f.rule,
                 level: f.severity,
                 score: f.score,
-                message: format!("{}: {}", f.object, f.message),
-                object: &f.object,
+                message: format!("{}: {}", f.named, f.message),
+                object: &f.named,
                 place: f
                     .place
                     .as_ref()
@@ -502,7 +519,7 @@ impl FindingView {
     }
 
     fn full(&self, page: &mut Page) {
-        page.heading(format!("{} {} {}: {}", self.severity, self.rule, self.name, self.object));
+        page.heading(format!("{} {} {}: {}", self.severity, self.rule, self.name, self.named));
         page.line(self.message.as_str());
         page.excerpt(self.excerpt.clone());
         if let Some(help) = &self.help {

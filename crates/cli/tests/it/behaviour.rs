@@ -108,7 +108,7 @@ fn standard_input_is_a_source_and_a_batch() {
     let run = watertight_with("query -f - shop/web shop/db --port 5432 -o json", &text);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stdout.contains("\"verdict\": \"allow\""), "{}", run.stdout);
-    let questions = "{\"from\":\"shop/web\",\"to\":\"shop/db\",\"port\":5432}\n\n{\"from\":1}\n{\"from\":\"shop/web\",\"to\":\"shop/db\",\"port\":5432,\"prot\":\"TCP\"}\n{\"from\":\"shop/api\",\"to\":\"shop/db\",\"port\":5432}";
+    let questions = "{\"from\":\"shop/web\",\"to\":\"shop/db\",\"port\":5432}\n\n{\"from\":1}\n{\"from\":\"shop/web\",\"to\":\"shop/db\",\"port\":5432,\"prot\":\"TCP\"}\n{\"id\":[7],\"from\":\"shop/api\",\"to\":\"shop/db\",\"port\":5432}";
     let run = watertight_with(&format!("query -f {SHOP} --batch -"), questions);
     let lines: Vec<serde_json::Value> = run.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(run.code, 2);
@@ -117,6 +117,7 @@ fn standard_input_is_a_source_and_a_batch() {
         .map(|l| l["verdict"].as_str().map_or_else(|| format!("error {}", l["line"]), str::to_owned))
         .collect();
     assert_eq!(told, ["deny", "error 3", "error 4", "allow"]);
+    assert_eq!((lines[0].get("id"), lines[3]["id"][0].as_u64()), (None, Some(7)));
     assert!(run.stderr.contains("2 lines of `-`"), "{}", run.stderr);
 }
 
