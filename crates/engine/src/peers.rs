@@ -1,6 +1,6 @@
 //! One rule against one flow: peers AND ports.
 
-use crate::block::{block_matches, whereabouts};
+use crate::block::{Block, blocks_match, whereabouts};
 use crate::selector::{matches, matches_namespace, readable};
 use crate::tri::Tri;
 use watertight_model::cluster_policy::{Action, ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Tier};
@@ -17,7 +17,7 @@ pub(crate) fn other_side(flow: &Flow, direction: Direction) -> Endpoint {
     }
 }
 
-/// A NetworkPolicy rule of a policy in `namespace`.
+/// A NetworkPolicy rule of a policy in `namespace`. Its address blocks are one set (U1).
 pub(crate) fn rule_matches(
     world: &World,
     namespace: NamespaceId,
@@ -25,19 +25,27 @@ pub(crate) fn rule_matches(
     direction: Direction,
     flow: &Flow,
 ) -> Tri {
-    match &rule.peers {
-        Peers::Any(_) => ports_match(world, &rule.ports, direction, flow, false),
-        Peers::Of(peers) => Tri::any(peers.iter().map(|peer| {
-            let through_block = matches!(peer.kind, PeerKind::Block(_));
-            peer_matches(world, namespace, peer, other_side(flow, direction)).and(ports_match(
-                world,
-                &rule.ports,
-                direction,
-                flow,
-                through_block,
-            ))
-        })),
+    let Peers::Of(peers) = &rule.peers else { return ports_match(world, &rule.ports, direction, flow, false) };
+    let other = other_side(flow, direction);
+    let mut sum = Tri::No;
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    for peer in peers {
+        match &peer.kind {
+            PeerKind::Block(block) => blocks.push((&block.cidr, &block.except)),
+            PeerKind::Pods { .. } => {
+                let by_label = peer_matches(world, namespace, peer, other);
+                if by_label.possible() {
+                    sum = sum.or(by_label.and(ports_match(world, &rule.ports, direction, flow, false)));
+                }
+            }
+        }
     }
+    if !blocks.is_empty() {
+        let (place, cause) = whereabouts(world, other);
+        let by_address = blocks_match(&blocks, &place, cause);
+        sum = sum.or(by_address.and(ports_match(world, &rule.ports, direction, flow, true)));
+    }
+    sum
 }
 
 /// One `from` or `to` entry against an endpoint.
@@ -58,7 +66,7 @@ pub(crate) fn peer_matches(world: &World, namespace: NamespaceId, peer: &Peer, e
         }
         PeerKind::Block(block) => {
             let (place, cause) = whereabouts(world, endpoint);
-            block_matches(&block.cidr, &block.except, &place, cause)
+            blocks_match(&[(&block.cidr, &block.except)], &place, cause)
         }
     }
 }
@@ -162,14 +170,27 @@ pub(crate) fn cluster_rule_matches(
     }
     let mut sum = Tri::No;
     let mut bare_hit = false;
-    for peer in &rule.peers {
-        let matched = cluster_peer_matches(world, tier, peer, other);
-        if !matched.possible() {
-            continue;
+    let mut add = |matched: Tri, through_pods: bool| {
+        if matched.possible() {
+            let (port, bare) = by_peer(through_pods);
+            bare_hit |= bare;
+            let before = std::mem::replace(&mut sum, Tri::No);
+            sum = before.or(matched.and(port));
         }
-        let (port, bare) = by_peer(matches!(peer, ClusterPeer::Pods { .. }));
-        bare_hit |= bare;
-        sum = sum.or(matched.and(port));
+    };
+    let mut networks: Vec<Block<'_>> = Vec::new();
+    for peer in &rule.peers {
+        match peer {
+            ClusterPeer::Networks { blocks, .. } => networks.extend(blocks.iter().map(|block| (block, &[][..]))),
+            ClusterPeer::Pods { .. } => add(cluster_peer_matches(world, tier, peer, other), true),
+            ClusterPeer::Nodes { .. } | ClusterPeer::DomainNames { .. } | ClusterPeer::Unknown { .. } => {
+                add(cluster_peer_matches(world, tier, peer, other), false);
+            }
+        }
+    }
+    if !networks.is_empty() {
+        let (place, cause) = whereabouts(world, other);
+        add(blocks_match(&networks, &place, cause), false);
     }
     (sum, if bare_hit { Effect::Deny } else { effect })
 }
@@ -210,7 +231,8 @@ pub(crate) fn cluster_peer_matches(world: &World, tier: Tier, peer: &ClusterPeer
         ClusterPeer::Nodes { nodes, .. } => node_peer_matches(world, nodes, endpoint),
         ClusterPeer::Networks { blocks, .. } => {
             let (place, cause) = whereabouts(world, endpoint);
-            Tri::any(blocks.iter().map(|block| block_matches(block, &[], &place, cause)))
+            let blocks: Vec<Block<'_>> = blocks.iter().map(|block| (block, &[][..])).collect();
+            blocks_match(&blocks, &place, cause)
         }
         ClusterPeer::DomainNames { .. } => match (endpoint, tier) {
             (Endpoint::External(_), Tier::Admin) => Tri::maybe(DependsOn::DomainName),

@@ -1,7 +1,7 @@
 //! ClusterNetworkPolicy (and AdminNetworkPolicy, BaselineAdminNetworkPolicy): one tier, in order of priority.
 
 use crate::half::{Question, Ways};
-use crate::matching::{block_matches, cluster_selects, labels_match, named, port_is, unreadable};
+use crate::matching::{Block, blocks_match, cluster_selects, labels_match, named, port_is, unreadable};
 use crate::tri::Tri;
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_model::cluster_policy::Subject;
@@ -120,7 +120,7 @@ fn rule_matches(q: &Question<'_>, tier: Tier, rule: &ClusterRule) -> (Tri, Effec
     let pair = |port: Option<&ClusterPort>, peer: &ClusterPeer| match (port, peer) {
         _ if everyone => Tri::Yes,
         (Some(ClusterPort::Named(_)), peer) if by_address(peer) => Tri::No,
-        (_, peer) => peer_matches(q, tier, peer),
+        (_, peer) => peer_matches(q, tier, rule, peer),
     };
     let matching = ports.into_iter().filter(|port| port_matches(q, effect, *port));
     (Tri::any(matching.flat_map(|port| rule.peers.iter().map(move |peer| pair(port, peer)))), effect)
@@ -136,8 +136,8 @@ fn unknown_peer(peer: &ClusterPeer) -> bool {
     }
 }
 
-/// One peer of a rule that can be read.
-fn peer_matches(q: &Question<'_>, tier: Tier, peer: &ClusterPeer) -> Tri {
+/// One peer of a rule that can be read. The networks of a rule are one set (U1).
+fn peer_matches(q: &Question<'_>, tier: Tier, rule: &ClusterRule, peer: &ClusterPeer) -> Tri {
     match (peer, q.peer) {
         (ClusterPeer::Pods { namespaces, pods, .. }, Endpoint::Pod(id)) => {
             cluster_selects(q.world, namespaces, pods, id)
@@ -149,8 +149,13 @@ fn peer_matches(q: &Question<'_>, tier: Tier, peer: &ClusterPeer) -> Tri {
             Pod { node: Some(node), .. } => node_matches(q.world, nodes, *node),
             Pod { node: None, .. } => Tri::unclear(DependsOn::NodeOfPod(id)),
         },
-        (ClusterPeer::Networks { blocks, .. }, _) => {
-            Tri::any(blocks.iter().map(|block| block_matches(q.world, block, &[], q.peer)))
+        (ClusterPeer::Networks { .. }, _) => {
+            let networks = rule.peers.iter().filter_map(|p| match p {
+                ClusterPeer::Networks { blocks, .. } => Some(blocks),
+                _ => None,
+            });
+            let all: Vec<Block<'_>> = networks.flatten().map(|block| (block, &[][..])).collect();
+            blocks_match(q.world, &all, q.peer)
         }
         (ClusterPeer::DomainNames { .. }, Endpoint::External(_)) if tier == Tier::Admin => {
             Tri::unclear(DependsOn::DomainName) // U9

@@ -56,10 +56,18 @@ fn in_block_except(block: &BlockCidr, except: &[BlockCidr], address: IpAddr) -> 
 /// Where pods live if the world does not say: the private ranges and the shared one (U1).
 const PRIVATE: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
 
-/// An address block against an endpoint: its addresses one by one; if none is known, the space where it may be.
-pub(crate) fn block_matches(world: &World, block: &BlockCidr, except: &[BlockCidr], end: Endpoint) -> Tri {
+/// A block and its exceptions.
+pub(crate) type Block<'w> = (&'w BlockCidr, &'w [BlockCidr]);
+
+/// Inside at least one of them.
+fn in_any(blocks: &[Block<'_>], address: IpAddr) -> Tri {
+    Tri::any(blocks.iter().map(|(block, except)| in_block_except(block, except, address)))
+}
+
+/// The blocks of one rule against an endpoint: its addresses one by one; if none is known, the space where it may be.
+pub(crate) fn blocks_match(world: &World, blocks: &[Block<'_>], end: Endpoint) -> Tri {
     let (addresses, unknown, of_host) = match end {
-        Endpoint::External(address) => return in_block_except(block, except, address),
+        Endpoint::External(address) => return in_any(blocks, address),
         Endpoint::Node(id) => (&world.nodes[id.index()].addresses, DependsOn::NodeAddress(id), true), // U3
         Endpoint::Pod(id) => match &world.pods[id.index()] {
             // U2: its own listed addresses, else its node's
@@ -74,8 +82,8 @@ pub(crate) fn block_matches(world: &World, block: &BlockCidr, except: &[BlockCid
         (false, cidrs) if cidrs.is_empty() => PRIVATE.iter().filter_map(|text| text.parse().ok()).collect(),
         (false, cidrs) => cidrs.clone(),
     };
-    let asked = if addresses.is_empty() { sample(&space, block, except) } else { addresses.clone() };
-    unanimous(asked.iter().map(|a| in_block_except(block, except, *a)).collect(), unknown)
+    let asked = if addresses.is_empty() { sample(&space, blocks) } else { addresses.clone() };
+    unanimous(asked.iter().map(|a| in_any(blocks, *a)).collect(), unknown)
 }
 
 /// Yes if all are, no if none is, else unclear.
@@ -88,10 +96,11 @@ fn unanimous(answers: Vec<Tri>, unknown: DependsOn) -> Tri {
     }
 }
 
-/// Addresses that stand for a whole space: wherever the space, the block or a hole begins, or one of them has just
+/// Addresses that stand for a whole space: wherever the space, a block or a hole begins, or one of them has just
 /// ended. Between two of these the answer cannot change.
-fn sample(space: &[Cidr], block: &BlockCidr, except: &[BlockCidr]) -> Vec<IpAddr> {
-    let written = std::iter::once(block).chain(except).flat_map(|b| std::iter::once(b.cidr).chain(b.mapped));
+fn sample(space: &[Cidr], blocks: &[Block<'_>]) -> Vec<IpAddr> {
+    let each = blocks.iter().flat_map(|(block, except)| std::iter::once(*block).chain(*except));
+    let written = each.flat_map(|b| std::iter::once(b.cidr).chain(b.mapped));
     let edges = space.iter().copied().chain(written).flat_map(|cidr| {
         let (first, last) = cidr.range();
         [first, last.saturating_add(1)].map(|edge| addr::address(cidr.family(), edge))

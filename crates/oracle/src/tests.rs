@@ -1,6 +1,6 @@
 //! The small functions, each with its twin. Whole verdicts, row by row: `tests/rows.rs`.
 
-use crate::matching::{block_matches, labels_match, named, namespace_matches, port_is, unreadable};
+use crate::matching::{blocks_match, labels_match, named, namespace_matches, port_is, unreadable};
 use crate::tri::Tri::{self, No, Unclear, Yes};
 use std::net::IpAddr;
 use watertight_model::label::NAMESPACE_NAME_LABEL;
@@ -128,7 +128,7 @@ fn block(text: &str) -> BlockCidr {
 
 fn ask(world: &World, cidr: &str, except: &[&str], end: Endpoint) -> Tri {
     let except: Vec<BlockCidr> = except.iter().map(|e| block(e)).collect();
-    block_matches(world, &block(cidr), &except, end)
+    blocks_match(world, &[(&block(cidr), &except)], end)
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn mapped_blocks_row_82() {
     let mapped = BlockCidr { mapped: Some("10.0.0.0/8".parse().unwrap()), ..block("::ffff:10.0.0.0/104") };
     let world = World::default();
     let asked = |block: &BlockCidr, except: &[BlockCidr], address: &str| {
-        block_matches(&world, block, except, Endpoint::External(address.parse().unwrap()))
+        blocks_match(&world, &[(block, except)], Endpoint::External(address.parse().unwrap()))
     };
     assert_eq!(asked(&mapped, &[], "10.9.9.9"), unclear());
     assert_eq!(asked(&mapped, &[], "::ffff:10.9.9.9"), unclear());

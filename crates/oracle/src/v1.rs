@@ -1,7 +1,7 @@
 //! `networking.k8s.io/v1` NetworkPolicy: isolation, and the union of what the isolating policies admit.
 
 use crate::half::{Question, Ways};
-use crate::matching::{block_matches, labels_match, namespace_matches, port_is, unreadable};
+use crate::matching::{Block, blocks_match, labels_match, namespace_matches, port_is, unreadable};
 use crate::tri::Tri;
 use std::collections::BTreeSet;
 use watertight_model::*;
@@ -74,16 +74,17 @@ fn rule_admits(q: &Question<'_>, policy: &NetworkPolicy, rule: &Rule) -> Tri {
         let by_name = matches!(port, Some(PortEntry { port: PortMatch::Named(_), .. }));
         match peer {
             Some(PeerKind::Block(_)) if q.direction == Direction::Egress && by_name => Tri::No,
-            peer => peer.map_or(Tri::Yes, |p| peer_matches(q, policy.namespace, p)).and(port_matches(q, port)),
+            peer => peer.map_or(Tri::Yes, |p| peer_matches(q, policy.namespace, rule, p)).and(port_matches(q, port)),
         }
     }))
 }
 
 /// One entry of `from` or `to`. Selectors: `namespaceSelector` AND `podSelector`; without the former the policy's own
 /// namespace, without the latter all pods (rows 10 to 13, 40, 41). Nodes and external addresses are no pods.
-fn peer_matches(q: &Question<'_>, own: NamespaceId, peer: &PeerKind) -> Tri {
+/// The address blocks of a rule are one set (U1).
+fn peer_matches(q: &Question<'_>, own: NamespaceId, rule: &Rule, peer: &PeerKind) -> Tri {
     let (namespaces, pods, id) = match (peer, q.peer) {
-        (PeerKind::Block(block), _) => return block_matches(q.world, &block.cidr, &block.except, q.peer),
+        (PeerKind::Block(_), _) => return blocks_match(q.world, &blocks(rule), q.peer),
         (PeerKind::Pods { namespaces, pods }, Endpoint::Pod(id)) => (namespaces.as_ref(), pods.as_ref(), id),
         (PeerKind::Pods { .. }, Endpoint::Node(_) | Endpoint::External(_)) => return Tri::No,
     };
@@ -109,4 +110,15 @@ fn port_matches(q: &Question<'_>, entry: Option<&PortEntry>) -> Tri {
             Tri::from_bool(entry.protocol == protocol && port_is(&entry.port, q.receiver(), protocol, port))
         }
     }
+}
+
+fn blocks(rule: &Rule) -> Vec<Block<'_>> {
+    let Peers::Of(peers) = &rule.peers else { return Vec::new() };
+    peers
+        .iter()
+        .filter_map(|p| match &p.kind {
+            PeerKind::Block(IpBlock { cidr, except }) => Some((cidr, except.as_slice())),
+            PeerKind::Pods { .. } => None,
+        })
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! Which conditions of a rule a flow fails.
 
 use super::{Miss, NearMiss, RuleSays, Step, words};
-use crate::block::{block_matches, whereabouts};
+use crate::block::{blocks_match, whereabouts};
 use crate::peers::{cluster_peer_matches, other_side, peer_matches, rule_matches, selectable_pod};
 use crate::selector::{matches, matches_namespace, readable};
 use crate::tri::Tri;
@@ -52,7 +52,7 @@ fn of_peer(world: &World, namespace: NamespaceId, peer: &Peer, endpoint: Endpoin
     Some(match &peer.kind {
         PeerKind::Block(block) => {
             let (place, cause) = whereabouts(world, endpoint);
-            let without = block_matches(&block.cidr, &[], &place, cause);
+            let without = blocks_match(&[(&block.cidr, &[])], &place, cause);
             if without.possible() { Miss::Except } else { Miss::Address }
         }
         PeerKind::Pods { namespaces, pods } => {

@@ -1,7 +1,7 @@
 //! Which classes a rule's peers are: as bit sets, for all rules of the world.
 
 use crate::bits::Bits;
-use crate::block::{Whereabouts, block_matches, whereabouts};
+use crate::block::{Block, Whereabouts, blocks_match, whereabouts};
 use crate::classes::{ClassId, Classes};
 use crate::peers::{named_port, named_ports_all};
 use crate::selector::{matches, matches_namespace, readable};
@@ -51,7 +51,7 @@ pub(crate) struct Columns<'w> {
     pub(crate) host_network: Bits,
     pods: FxHashMap<&'w Selector, Bits>,
     namespaces: FxHashMap<&'w Selector, Cols>,
-    blocks: FxHashMap<(BlockKey, Vec<BlockKey>), Cols>,
+    blocks: FxHashMap<Vec<(BlockKey, Vec<BlockKey>)>, Cols>,
     names: FxHashMap<(&'w str, Protocol, NameReading), ByNumber>,
     addresses: Addresses,
 }
@@ -86,7 +86,7 @@ impl<'w> Columns<'w> {
     /// A NetworkPolicy peer.
     pub(crate) fn peer(&mut self, policy: &NetworkPolicy, peer: &'w Peer) -> Cols {
         match &peer.kind {
-            PeerKind::Block(block) => self.block(&block.cidr, &block.except),
+            PeerKind::Block(block) => self.blocks(&[(&block.cidr, &block.except)]),
             PeerKind::Pods { namespaces, pods } => {
                 if namespaces.iter().chain(pods).any(|s| !readable(s)) {
                     return Cols::default();
@@ -167,13 +167,13 @@ impl<'w> Columns<'w> {
         cols
     }
 
-    /// A block with its exceptions.
-    pub(crate) fn block(&mut self, block: &BlockCidr, except: &[BlockCidr]) -> Cols {
-        let id = (key(block), except.iter().map(key).collect::<Vec<_>>());
+    /// The blocks of one rule, taken as one set.
+    pub(crate) fn blocks(&mut self, blocks: &[Block<'_>]) -> Cols {
+        let id: Vec<_> = blocks.iter().map(|(block, except)| (key(block), except.iter().map(key).collect())).collect();
         if let Some(known) = self.blocks.get(&id) {
             return known.clone();
         }
-        let cols = self.addresses.inside(block, except);
+        let cols = self.addresses.inside(blocks);
         self.blocks.insert(id, cols.clone());
         cols
     }
@@ -236,45 +236,53 @@ impl Addresses {
         Self { single, others }
     }
 
-    fn inside(&self, block: &BlockCidr, except: &[BlockCidr]) -> Cols {
+    fn inside(&self, blocks: &[Block<'_>]) -> Cols {
         let mut cols = Cols::default();
-        let plain = block.mapped.is_none() && except.iter().all(|e| e.mapped.is_none());
         let mut add = |tri: Tri, list: &[u32]| match tri {
             Tri::No => {}
             Tri::Maybe(_) => cols.possible.add(&Bits::from_sorted(list)),
             Tri::Yes => cols.add(&Cols::certain(Bits::from_sorted(list))),
         };
-        if plain {
-            let family = block.cidr.family();
-            let (first, last) = block.cidr.range();
-            let mut holes: Vec<(u128, u128)> =
-                except.iter().filter(|e| e.cidr.family() == family).map(|e| e.cidr.range()).collect();
-            holes.sort_unstable();
-            // Furthest end of a hole that starts at or before the address.
-            let mut ends: Option<u128> = None;
-            let mut hole = 0;
-            let start = self.single.partition_point(|(f, v, _)| (*f, *v) < (family, first));
-            let mut found: Vec<u32> = Vec::new();
-            for (_, value, class) in self.single[start..].iter().take_while(|(f, v, _)| (*f, *v) <= (family, last)) {
-                while hole < holes.len() && holes[hole].0 <= *value {
-                    ends = ends.max(Some(holes[hole].1));
-                    hole += 1;
-                }
-                if ends.is_none_or(|end| *value > end) {
-                    found.push(*class);
-                }
-            }
+        let plain = |b: &Block<'_>| b.0.mapped.is_none() && b.1.iter().all(|e| e.mapped.is_none());
+        if blocks.iter().all(plain) {
+            let mut found: Vec<u32> =
+                blocks.iter().flat_map(|(block, except)| self.single_inside(block, except)).collect();
             found.sort_unstable();
+            found.dedup();
             add(Tri::Yes, &found);
         } else {
             for (family, value, class) in &self.single {
                 let place = Whereabouts::At(vec![addr::address(*family, *value)]);
-                add(block_matches(block, except, &place, None), &[*class]);
+                add(blocks_match(blocks, &place, None), &[*class]);
             }
         }
         for (place, list) in &self.others {
-            add(block_matches(block, except, place, None), list);
+            add(blocks_match(blocks, place, None), list);
         }
         cols
+    }
+
+    /// Classes with one address that a block without mapped parts holds.
+    fn single_inside(&self, block: &BlockCidr, except: &[BlockCidr]) -> Vec<u32> {
+        let family = block.cidr.family();
+        let (first, last) = block.cidr.range();
+        let mut holes: Vec<(u128, u128)> =
+            except.iter().filter(|e| e.cidr.family() == family).map(|e| e.cidr.range()).collect();
+        holes.sort_unstable();
+        // Furthest end of a hole that starts at or before the address.
+        let mut ends: Option<u128> = None;
+        let mut hole = 0;
+        let start = self.single.partition_point(|(f, v, _)| (*f, *v) < (family, first));
+        let mut found: Vec<u32> = Vec::new();
+        for (_, value, class) in self.single[start..].iter().take_while(|(f, v, _)| (*f, *v) <= (family, last)) {
+            while hole < holes.len() && holes[hole].0 <= *value {
+                ends = ends.max(Some(holes[hole].1));
+                hole += 1;
+            }
+            if ends.is_none_or(|end| *value > end) {
+                found.push(*class);
+            }
+        }
+        found
     }
 }

@@ -1,6 +1,7 @@
 //! What a class may exchange with addresses outside the cluster: the address space cut at the blocks in use, all ports.
 
 use crate::Engine;
+use crate::block::{Ranges, block_ranges, holds, normal};
 use crate::classes::ClassId;
 use crate::peers::{Effect, effect_of, named_port, not_understood};
 use crate::reach::PortPair;
@@ -12,9 +13,6 @@ use watertight_model::{
     Cidr, ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Direction, Family, PeerKind, Peers, Pod, PortEntry,
     PortMatch, PortSet, Ports, Tier, addr,
 };
-
-/// A set of addresses as sorted, disjoint ranges of one or both families.
-type Ranges = Vec<(Family, u128, u128)>;
 
 /// Addresses with the same ports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -206,11 +204,6 @@ impl Stack {
     }
 }
 
-fn holds(ranges: &Ranges, family: Family, value: u128) -> bool {
-    let i = ranges.partition_point(|(f, _, last)| (*f, *last) < (family, value));
-    ranges.get(i).is_some_and(|(f, first, _)| *f == family && *first <= value)
-}
-
 fn everywhere() -> Ranges {
     [Family::V4, Family::V6].map(|f| (f, 0, Cidr::all(f).range().1)).to_vec()
 }
@@ -312,53 +305,6 @@ fn cluster_rule(tier: Tier, rule: &ClusterRule, direction: Direction, pod: &Pod)
         }
     }
     out.push(piece(effect, numbers));
-    out
-}
-
-/// Addresses of a block: for sure, and possibly (IPv4-mapped blocks, U7).
-fn block_ranges(block: &BlockCidr, except: &[BlockCidr]) -> (Ranges, Ranges) {
-    let span = |cidr: &Cidr| {
-        let (first, last) = cidr.range();
-        (cidr.family(), first, last)
-    };
-    let plain: Vec<_> = except.iter().filter(|e| e.mapped.is_none()).map(|e| span(&e.cidr)).collect();
-    let every: Vec<_> = except.iter().flat_map(|e| std::iter::once(e.cidr).chain(e.mapped)).map(|c| span(&c)).collect();
-    match block.mapped {
-        None => (minus(vec![span(&block.cidr)], every), minus(vec![span(&block.cidr)], plain)),
-        Some(mapped) => (Ranges::new(), minus(normal(vec![span(&block.cidr), span(&mapped)]), plain)),
-    }
-}
-
-fn normal(mut ranges: Ranges) -> Ranges {
-    ranges.sort_unstable();
-    let mut out: Ranges = Vec::with_capacity(ranges.len());
-    for (family, first, last) in ranges {
-        match out.last_mut() {
-            Some((f, _, end)) if *f == family && (first <= *end || end.checked_add(1) == Some(first)) => {
-                *end = (*end).max(last)
-            }
-            _ => out.push((family, first, last)),
-        }
-    }
-    out
-}
-
-fn minus(from: Ranges, holes: Ranges) -> Ranges {
-    let holes = normal(holes);
-    let mut out = Ranges::new();
-    for (family, first, last) in from {
-        let mut next = Some(first);
-        let here = holes.iter().filter(|(f, a, b)| *f == family && *b >= first && *a <= last);
-        for (_, a, b) in here {
-            if let Some(start) = next.filter(|start| start < a) {
-                out.push((family, start, a - 1));
-            }
-            next = b.checked_add(1).filter(|n| *n <= last);
-        }
-        if let Some(start) = next {
-            out.push((family, start, last));
-        }
-    }
     out
 }
 

@@ -4,6 +4,7 @@
 //! for ingress, on its named ports; subjects with the same stack share one row.
 
 use crate::bits::Bits;
+use crate::block::Block;
 use crate::classes::{ClassId, Classes, Selected};
 use crate::peers::{Effect, effect_of, named_port, named_ports_all, not_understood};
 use crate::reach::columns::{Cols, Columns, NameReading};
@@ -166,12 +167,15 @@ impl<'w, 't> Builder<'w, 't> {
             match &rule.peers {
                 Peers::Any(_) => pods = Cols::certain(self.columns.everyone.clone()),
                 Peers::Of(list) => {
+                    let mut written: Vec<Block<'_>> = Vec::new();
                     for peer in list {
-                        let cols = self.columns.peer(this, peer);
-                        match peer.kind {
-                            PeerKind::Block(_) => blocks.add(&cols),
-                            PeerKind::Pods { .. } => pods.add(&cols),
+                        match &peer.kind {
+                            PeerKind::Block(block) => written.push((&block.cidr, &block.except)),
+                            PeerKind::Pods { .. } => pods.add(&self.columns.peer(this, peer)),
                         }
+                    }
+                    if !written.is_empty() {
+                        blocks = self.columns.blocks(&written);
                     }
                 }
             }
@@ -328,6 +332,7 @@ impl<'w, 't> Builder<'w, 't> {
             return if closes { vec![(Effect::Deny, Piece { ports: PortSet::all(), cols })] } else { Vec::new() };
         }
         let (mut pods, mut others) = (Cols::default(), Cols::default());
+        let mut networks: Vec<Block<'_>> = Vec::new();
         let mut effect = effect;
         for peer in &rule.peers {
             match peer {
@@ -335,11 +340,7 @@ impl<'w, 't> Builder<'w, 't> {
                     pods.add(&self.columns.cluster_pods(namespaces, labels))
                 }
                 ClusterPeer::Nodes { nodes, .. } => others.add(&self.columns.cluster_nodes(nodes)),
-                ClusterPeer::Networks { blocks, .. } => {
-                    for block in blocks {
-                        others.add(&self.columns.block(block, &[]));
-                    }
-                }
+                ClusterPeer::Networks { blocks, .. } => networks.extend(blocks.iter().map(|block| (block, &[][..]))),
                 ClusterPeer::DomainNames { .. } if closes => {
                     effect = Effect::Deny;
                     pods.add(&Cols::certain(self.columns.everyone.clone()));
@@ -347,6 +348,9 @@ impl<'w, 't> Builder<'w, 't> {
                 // A name never stands for a pod (row 165).
                 ClusterPeer::DomainNames { .. } | ClusterPeer::Unknown { .. } => {}
             }
+        }
+        if !networks.is_empty() {
+            others.add(&self.columns.blocks(&networks));
         }
         let mut both = pods.clone();
         both.add(&others);
