@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::recordings::{self, FlowsFrom};
 use crate::render::Report;
 use crate::source;
-use crate::view::learn::ReplayView;
+use crate::view::replay::ReplayView;
 use clap::Args;
 use watertight_engine::Engine;
 use watertight_flows::resolve;

@@ -5,9 +5,11 @@ pub mod audit;
 pub mod blast;
 pub mod connections;
 pub mod explain;
+pub mod finding;
 pub mod flows;
 pub mod learn;
 pub mod query;
+pub mod replay;
 pub mod shared;
 
 use crate::diagnostics::PlaceView;
