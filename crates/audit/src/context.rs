@@ -1,12 +1,14 @@
 //! What lints share: the engine, the same cluster with imaginary pods in it, and answers that are expensive to find twice.
 
 use crate::cni::{CniFinding, detect};
+use crate::coverage::Coverage;
+use crate::dns::Dns;
 use std::cell::OnceCell;
 use watertight_engine::Engine;
 use watertight_engine::query::evaluated;
 use watertight_engine::reach::Reach;
 use watertight_model::label::NAMESPACE_NAME_LABEL;
-use watertight_model::pod::Dns;
+
 use watertight_model::{
     Endpoint, Flow, L4, Labels, Namespace, NamespaceId, Origin, Pod, PodId, Protocol, Str, Verdict, Workload,
     WorkloadId, WorkloadKind, World,
@@ -54,6 +56,8 @@ pub struct Ctx<'a, 'w> {
     fresh: &'a Fresh,
     fresh_engine: &'a Engine<'a>,
     reach: OnceCell<Reach>,
+    dns: OnceCell<Dns>,
+    coverage: OnceCell<Coverage>,
 }
 
 /// A port that nothing uses: what it is open for is open for everything.
@@ -67,12 +71,32 @@ impl<'a, 'w> Ctx<'a, 'w> {
         fresh_engine: &'a Engine<'a>,
     ) -> Self {
         let world = engine.world();
-        Self { engine, world, options, cni: detect(world), fresh, fresh_engine, reach: OnceCell::new() }
+        Self {
+            engine,
+            world,
+            options,
+            cni: detect(world),
+            fresh,
+            fresh_engine,
+            reach: OnceCell::new(),
+            dns: OnceCell::new(),
+            coverage: OnceCell::new(),
+        }
     }
 
     /// Reachability of the whole cluster.
     pub fn reach(&self) -> &Reach {
         self.reach.get_or_init(|| Reach::of(self.engine))
+    }
+
+    /// Where names are looked up.
+    pub fn dns(&self) -> &Dns {
+        self.dns.get_or_init(|| Dns::of(self.engine))
+    }
+
+    /// Who is isolated.
+    pub fn coverage(&self) -> &Coverage {
+        self.coverage.get_or_init(|| Coverage::of(self))
     }
 
     /// The cluster with a [`Fresh`] pod in every namespace.
@@ -94,6 +118,12 @@ impl<'a, 'w> Ctx<'a, 'w> {
     /// Whether a pod deployed tomorrow into a namespace made tomorrow reaches this pod.
     pub fn stranger_reaches(&self, pod: PodId) -> Verdict {
         self.odd(self.fresh.stranger(), self.fresh.pod(pod))
+    }
+
+    /// As [`Self::stranger_reaches`], on a port.
+    pub fn stranger_reaches_port(&self, pod: PodId, protocol: Protocol, port: u16) -> Verdict {
+        let (from, to) = (self.fresh.stranger(), self.fresh.pod(pod));
+        evaluated(&self.fresh_engine.decide(&Flow { from, to, l4: L4::Port(protocol, port), via_service: false }))
     }
 
     /// Whether this pod reaches a pod deployed tomorrow into a namespace made tomorrow.
@@ -209,7 +239,7 @@ fn imaginary(world: &mut World, namespace: NamespaceId) -> Pod {
         finished: false,
         terminating: false,
         template: true,
-        dns: Dns::default(),
+        dns: watertight_model::pod::Dns::default(),
         node_privilege: None,
         origin: Origin::default(),
     }

@@ -11,6 +11,7 @@ pub mod cni;
 pub mod context;
 pub mod coverage;
 pub mod depth;
+pub mod dns;
 pub mod finding;
 pub mod grade;
 pub mod rules;
@@ -57,7 +58,7 @@ pub fn audit(engine: &Engine<'_>, options: &AuditOptions) -> Audit {
         );
     }
     finding::sort(&mut findings);
-    let coverage = Coverage::of(&ctx);
+    let coverage = ctx.coverage().clone();
     let depth = Depth::of(&ctx, &coverage);
     let grade = Grade::of(&ctx, &coverage);
     let certainty = Certainty::of(engine.world());

@@ -1,4 +1,16 @@
-//! The lints: one file each, one table. To add one, write `wtNNNN_name.rs` beside the others and list it here.
+//! The lints, in one table. To add one, write `wtNNNN_name.rs` beside the others (near relatives share a file) and list it
+//! here, by code.
+
+mod common;
+mod wt0018_peer_or_instead_of_and;
+mod wt0019_selectors;
+mod wt0033_service_port;
+mod wt0040_blocks;
+mod wt0046_namespace_without_policy;
+mod wt0048_no_default_deny;
+mod wt0051_dns;
+mod wt0072_environments;
+mod wt0088_platform;
 
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, Status};
@@ -41,4 +53,24 @@ impl Lint {
 }
 
 /// All lints, by code.
-pub static TABLE: &[&Lint] = &[];
+pub static TABLE: &[&Lint] = &[
+    &wt0088_platform::NOT_EVALUATED,
+    &wt0018_peer_or_instead_of_and::LINT,
+    &wt0019_selectors::OWN_NAMESPACE,
+    &wt0019_selectors::NOTHING,
+    &wt0019_selectors::NAMESPACE_LABEL,
+    &wt0033_service_port::SERVICE_PORT,
+    &wt0040_blocks::COVERS_CLUSTER,
+    &wt0040_blocks::ONE_FAMILY,
+    &wt0046_namespace_without_policy::LINT,
+    &wt0048_no_default_deny::INGRESS,
+    &wt0048_no_default_deny::EGRESS,
+    &wt0051_dns::FORGOTTEN,
+    &wt0051_dns::TCP,
+    &wt0051_dns::CACHE,
+    &wt0033_service_port::INGRESS_BACKEND,
+    &wt0040_blocks::METADATA,
+    &wt0072_environments::LINT,
+    &wt0088_platform::CNI,
+    &wt0088_platform::HOST_NETWORK,
+];

@@ -1,0 +1,66 @@
+//! WT0047 and WT0048: a namespace with policies in which a pod deployed tomorrow is open.
+
+use super::Lint;
+use crate::context::Ctx;
+use crate::coverage::NamespaceCoverage;
+use crate::finding::{Finding, Fix, Severity};
+use watertight_model::Verdict;
+
+/// Ingress.
+pub(super) const INGRESS: Lint = Lint {
+    code: "WT0047",
+    name: "no-default-deny-ingress",
+    severity: Severity::Warning,
+    summary: "a pod deployed tomorrow into the namespace accepts everything, though other pods are isolated",
+    page: "Proves with an imaginary pod without labels that nothing isolates it for ingress. Any way to isolate counts \
+           (NetworkPolicy, Admin or Baseline tier), not one spelling.\n\nExample: three policies select `app: web`, `app: api` \
+           and `app: db` by name; nothing selects the rest.\n\nFix: `podSelector: {}, policyTypes: [Ingress]`, beside the rules \
+           that keep today's flows.\n\nSilent: no pod of the namespace is isolated (WT0046).",
+    check: |ctx, out| check(ctx, out, false),
+};
+
+/// Egress.
+pub(super) const EGRESS: Lint = Lint {
+    code: "WT0048",
+    name: "no-default-deny-egress",
+    severity: Severity::Warning,
+    summary: "a pod deployed tomorrow into the namespace reaches everything, though other pods are isolated",
+    page: "The same as WT0047 for egress. What follows: the metadata address of the cloud, the Internet, the control plane and \
+           other environments are in reach.\n\nExample: `podSelector: {}, policyTypes: [Ingress]` and no egress policy.\n\nFix: \
+           `podSelector: {}, policyTypes: [Egress]` together with the DNS rule (WT0051).\n\nSilent: no pod of the namespace is \
+           isolated (WT0046).",
+    check: |ctx, out| check(ctx, out, true),
+};
+
+fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
+    let begun = |n: &&NamespaceCoverage| n.ingress.covered + n.egress.covered > 0;
+    for n in ctx.coverage().namespaces.iter().filter(begun) {
+        let (default, own, lint) = if egress {
+            (n.default_deny_egress, n.egress, &EGRESS)
+        } else {
+            (n.default_deny_ingress, n.ingress, &INGRESS)
+        };
+        if default != Verdict::Deny {
+            continue;
+        }
+        let namespace = &ctx.world.namespaces[n.namespace.index()];
+        let (verb, kind) = if egress { ("reaches", "Egress") } else { ("accepts", "Ingress") };
+        let message = format!(
+            "a pod deployed tomorrow {verb} everything: {} of {} workloads are isolated for {}, by name",
+            own.covered,
+            own.total,
+            kind.to_lowercase()
+        );
+        let mut finding = lint.finding(format!("namespace {}", namespace.name), namespace.origin, message);
+        finding.affected = own.total - own.covered;
+        let dns = if egress { "; add the DNS rule with it" } else { "" };
+        finding.help = Some(format!("add a default deny for {}{dns}", kind.to_lowercase()));
+        let yaml = format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: default-deny-{}\n  namespace: {}\nspec:\n  podSelector: {{}}\n  policyTypes:\n  - {kind}\n",
+            kind.to_lowercase(),
+            namespace.name
+        );
+        finding.fixes.push(Fix { title: "isolate every pod of the namespace".to_owned(), yaml });
+        out.push(finding);
+    }
+}

@@ -1,0 +1,184 @@
+//! WT0051, WT0052, WT0053: names cannot be looked up.
+
+use super::Lint;
+use super::common::{flow, in_namespace, one_per_class, verdict, workload_names};
+use crate::context::Ctx;
+use crate::dns::NODE_LOCAL;
+use crate::finding::{Finding, Fix, Severity, Status, some};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use watertight_model::{Direction, Endpoint, NamespaceId, PodId, PolicyRef, Protocol, Verdict};
+
+/// No lookups at all.
+pub(super) const FORGOTTEN: Lint = Lint {
+    code: "WT0051",
+    name: "dns-egress-forgotten",
+    severity: Severity::Error,
+    summary: "pods isolated for egress are denied to every DNS server they use",
+    page: "Asks, for each workload isolated for egress, whether it reaches any of the DNS servers it uses over UDP: the backends \
+           of the cluster DNS Service, `dnsConfig.nameservers` for `dnsPolicy: None`, else an assumed pod `k8s-app: kube-dns` in \
+           kube-system. Both halves are asked, so a policy on the DNS pods counts too.\n\nExample: a default deny for egress on \
+           `payments` and nothing else. Everything that uses names stops.\n\nFix: the rule to the DNS pods, on UDP and TCP 53; \
+           it is printed complete.\n\nSilent: the DNS pods are allowed by any rule of any tier, by number or by name of the port; \
+           hostNetwork pods; `dnsPolicy: Default`.",
+    check: forgotten,
+};
+
+/// No lookups of long answers.
+pub(super) const TCP: Lint = Lint {
+    code: "WT0052",
+    name: "dns-tcp-denied",
+    severity: Severity::Warning,
+    summary: "DNS is allowed over UDP and denied over TCP",
+    page: "Answers that do not fit into a datagram come back truncated, and the resolver asks again over TCP.\n\nExample: the DNS \
+           rule has only `{protocol: UDP, port: 53}`.\n\nFix: the TCP entry beside it.",
+    check: tcp,
+};
+
+/// A cache on the node.
+pub(super) const CACHE: Lint = Lint {
+    code: "WT0053",
+    name: "dns-cache-denied",
+    severity: Severity::Warning,
+    summary: "NodeLocal DNSCache answers for the cluster, and the path to it is denied",
+    page: "With NodeLocal DNSCache pods ask a link-local address of their node (169.254.20.10), which a hostNetwork pod answers: a \
+           podSelector cannot match it. Some data planes redirect such traffic to the kube-dns pods, so whether it breaks \
+           depends on the plugin.\n\nExample: the rule allows the kube-dns pods only.\n\nFix: `ipBlock: 169.254.20.10/32` on \
+           53.",
+    check: cache,
+};
+
+/// Isolated pods of each namespace that a test picks out, one entry per namespace.
+fn isolated<'a>(ctx: &'a Ctx<'_, '_>, picks: impl Fn(PodId) -> bool + 'a) -> BTreeMap<NamespaceId, Vec<PodId>> {
+    let mut out: BTreeMap<NamespaceId, Vec<PodId>> = BTreeMap::new();
+    let mut known: BTreeMap<u32, bool> = BTreeMap::new();
+    for ns in (0..ctx.world.namespaces.len()).map(NamespaceId::at) {
+        for pod in in_namespace(ctx, ns) {
+            let Some(class) = ctx.engine.classes().class_of(pod) else { continue };
+            let isolated = !ctx.world.pods[pod.index()].host_network
+                && (!ctx.engine.classes().policies_of(pod, Direction::Egress).is_empty()
+                    || !ctx.engine.classes().cluster_policies_of(pod).is_empty());
+            if isolated && *known.entry(class.0).or_insert_with(|| picks(pod)) {
+                out.entry(ns).or_default().push(pod);
+            }
+        }
+    }
+    out
+}
+
+fn forgotten(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
+    let dns = ctx.dns();
+    let assumed = dns.engine();
+    let denied = isolated(ctx, |pod| dns.reached(ctx, assumed.as_ref(), pod, Protocol::Udp) == Some(Verdict::Deny));
+    for (ns, pods) in denied {
+        let namespace = &ctx.world.namespaces[ns.index()].name;
+        let names = workload_names(ctx, &pods);
+        let policies = deciding(ctx, &pods);
+        let all_silent = one_per_class(ctx, &pods).iter().all(|pod| {
+            ctx.engine
+                .classes()
+                .policies_of(*pod, Direction::Egress)
+                .iter()
+                .all(|s| ctx.world.policies[s.policy as usize].egress.is_empty())
+        });
+        let message =
+            format!("{} cannot look up names: no egress rule of {} allows DNS", some(&names), some(&policies.1));
+        let mut finding = FORGOTTEN.finding(policies.2, policies.0, message);
+        if all_silent {
+            // A workload that may go nowhere needs no names; that may be meant.
+            finding.severity = Severity::Warning;
+            finding.score = Severity::Warning.score();
+            finding.message.push_str(" (nothing else is allowed either)");
+        }
+        if dns.is_assumed() {
+            finding.status = Status::Assumed;
+            finding.message.push_str("; DNS is assumed at the pods k8s-app=kube-dns of kube-system");
+        }
+        finding.affected = names.len();
+        finding.help = Some("allow the DNS pods, over UDP and TCP".to_owned());
+        finding
+            .fixes
+            .push(Fix { title: "allow every pod of the namespace to look up names".to_owned(), yaml: rule(namespace) });
+        out.push(finding);
+    }
+}
+
+/// The policies that isolate these pods: place of the first, their names, the first as an object.
+fn deciding(ctx: &Ctx<'_, '_>, pods: &[PodId]) -> (Option<watertight_model::Origin>, Vec<String>, String) {
+    let mut policies: std::collections::BTreeSet<PolicyRef> = std::collections::BTreeSet::new();
+    for pod in one_per_class(ctx, pods) {
+        let own = ctx.engine.classes().policies_of(pod, Direction::Egress);
+        policies.extend(own.iter().map(|s| PolicyRef::Namespaced(s.policy)));
+        if own.is_empty() {
+            policies.extend(ctx.engine.classes().cluster_policies_of(pod).iter().map(|s| PolicyRef::Cluster(s.policy)));
+        }
+    }
+    let names: Vec<String> = policies.iter().map(|p| ctx.world.policy_name(*p)).collect();
+    let first = policies.iter().next_back();
+    let (at, kind) = match first {
+        Some(PolicyRef::Namespaced(i)) => (Some(ctx.world.policies[*i as usize].origin), "NetworkPolicy"),
+        Some(PolicyRef::Cluster(i)) => {
+            let policy = &ctx.world.cluster_policies[*i as usize];
+            (Some(policy.origin), policy.kind.name())
+        }
+        None => (None, "cluster"),
+    };
+    let object = first.map_or_else(String::new, |p| format!("{kind} {}", ctx.world.policy_name(*p)));
+    (at, names, object)
+}
+
+fn rule(namespace: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: allow-dns\n  namespace: {namespace}\nspec:\n  podSelector: {{}}\n  policyTypes:\n  - Egress\n  egress:\n  - to:\n    - namespaceSelector:\n        matchLabels:\n          kubernetes.io/metadata.name: kube-system\n      podSelector:\n        matchLabels:\n          k8s-app: kube-dns\n    ports:\n    - protocol: UDP\n      port: 53\n    - protocol: TCP\n      port: 53\n"
+    )
+}
+
+fn tcp(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
+    let dns = ctx.dns();
+    let assumed = dns.engine();
+    let half = isolated(ctx, |pod| {
+        let ask = |protocol| dns.reached(ctx, assumed.as_ref(), pod, protocol);
+        ask(Protocol::Udp) == Some(Verdict::Allow) && ask(Protocol::Tcp) == Some(Verdict::Deny)
+    });
+    for (ns, pods) in half {
+        let names = workload_names(ctx, &pods);
+        let policies = deciding(ctx, &pods);
+        let message = format!(
+            "{} ask for names over UDP only: answers that are truncated cannot be asked for again",
+            some(&names)
+        );
+        let mut finding = TCP.finding(policies.2, policies.0, message);
+        finding.affected = names.len();
+        finding.help = Some("add `{protocol: TCP, port: 53}` beside the UDP entry".to_owned());
+        let yaml = rule(&ctx.world.namespaces[ns.index()].name);
+        finding.fixes.push(Fix { title: "allow both protocols to the DNS pods".to_owned(), yaml });
+        out.push(finding);
+    }
+}
+
+fn cache(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
+    if !ctx.dns().node_local {
+        return;
+    }
+    let assumed = ctx.dns().engine();
+    let cut = isolated(ctx, |pod| {
+        let to = Endpoint::External(IpAddr::V4(NODE_LOCAL));
+        let direct = ctx.dns().reached(ctx, assumed.as_ref(), pod, Protocol::Udp);
+        direct == Some(Verdict::Allow)
+            && verdict(ctx, &flow(Endpoint::Pod(pod), to, Protocol::Udp, 53)) == Verdict::Deny
+    });
+    for (_, pods) in cut {
+        let names = workload_names(ctx, &pods);
+        let policies = deciding(ctx, &pods);
+        let message = format!(
+            "{} may ask the kube-dns pods, but names are looked up at the node's cache {NODE_LOCAL}, which no rule allows: \
+             whether that works depends on the network plugin",
+            some(&names)
+        );
+        let mut finding = CACHE.finding(policies.2, policies.0, message);
+        finding.status = Status::Assumed;
+        finding.affected = names.len();
+        finding.help = Some(format!("add `ipBlock: {{cidr: {NODE_LOCAL}/32}}` on UDP and TCP 53"));
+        out.push(finding);
+    }
+}
