@@ -3,7 +3,8 @@
 //! In: a [`World`] and a [`Flow`]. Out: a [`FlowVerdict`]. Written from the API's own comments (NetworkPolicy v1,
 //! ClusterNetworkPolicy v1alpha2 and its predecessors) and from `docs/semantics.md`, to be held beside them: every
 //! question loops over everything, nothing is cached, indexed or shared with `watertight-engine`, whose judge this is.
-//! Development only: it never ships, and it does not explain, read files or bound its time.
+//! It answers no question of a user: it judges tests and random worlds, and confirms the certificates that `learn` writes. It
+//! does not explain, read files or bound its time.
 //!
 //! Reading order: `tri` (yes, no, unclear), `matching` (selectors, blocks, ports), `v1` and `cluster` (one kind of policy
 //! each), `half` (the tiers in order).

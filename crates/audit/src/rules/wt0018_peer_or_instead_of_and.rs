@@ -17,13 +17,13 @@ pub(super) const LINT: Lint = Lint {
     name: "peer-or-instead-of-and",
     severity: Severity::Warning,
     summary: "a namespaceSelector and a podSelector in one list as two entries: they are ORed",
-    page: "One `from` or `to` list has an entry with only `namespaceSelector` and an entry with only `podSelector`. As two entries \
-           they mean every pod of those namespaces, plus such pods of the policy's own namespace. In one entry they mean such \
-           pods of those namespaces. Proves which existing pods get in beyond that, by this rule alone.\n\nExample:\n\n```yaml\n\
-           from:\n- namespaceSelector: {matchLabels: {team: orders}}\n- podSelector: {matchLabels: {app: orders-service}}\n```\n\n\
-           Fix: remove the second dash; the rule is printed. If both were meant, the annotation \
-           `watertight.dev/ignore: \"WT0018=reason\"` says so.\n\nSilent: nothing gets in beyond the AND form, or the AND form \
-           matches no pod at all.",
+    page: "One `from` or `to` list has an entry with only `namespaceSelector` and an entry with only `podSelector`. \
+           As two entries they mean every pod of those namespaces, plus such pods of the policy's own namespace. In \
+           one entry they mean such pods of those namespaces. Proves which existing pods get in beyond that, by this \
+           rule alone.\n\nExample:\n\n```yaml\nfrom:\n- namespaceSelector: {matchLabels: {team: orders}}\n- \
+           podSelector: {matchLabels: {app: orders-service}}\n```\n\nFix: remove the second dash; the rule is \
+           printed. If both were meant, the annotation `watertight.dev/ignore: \"WT0018=reason\"` says so.\n\nSilent: \
+           nothing gets in beyond the AND form, or the AND form matches no pod at all.",
     check,
 };
 

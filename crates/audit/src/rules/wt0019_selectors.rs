@@ -17,10 +17,10 @@ pub(super) const OWN_NAMESPACE: Lint = Lint {
     name: "peer-own-namespace-only",
     severity: Severity::Warning,
     summary: "a peer with only a podSelector matches nothing in the policy's own namespace, and pods elsewhere",
-    page: "A peer without `namespaceSelector` means pods of the policy's own namespace. Proves that it matches none there, and that \
-           pods of other namespaces carry these labels.\n\nExample: `from: [{podSelector: {matchLabels: {app: prometheus}}}]` in \
-           `shop`, while Prometheus runs in `monitoring`.\n\nFix: add a `namespaceSelector` to the same entry.\n\nSilent: it \
-           matches a pod of its own namespace, or no pod at all.",
+    page: "A peer without `namespaceSelector` means pods of the policy's own namespace. Proves that it matches none \
+           there, and that pods of other namespaces carry these labels.\n\nExample: `from: [{podSelector: \
+           {matchLabels: {app: prometheus}}}]` in `shop`, while Prometheus runs in `monitoring`.\n\nFix: add a \
+           `namespaceSelector` to the same entry.\n\nSilent: it matches a pod of its own namespace, or no pod at all.",
     check: own_namespace,
 };
 
@@ -30,9 +30,9 @@ pub(super) const NOTHING: Lint = Lint {
     name: "policy-selects-nothing",
     severity: Severity::Warning,
     summary: "no pod and no pod template is selected by the policy",
-    page: "Proves that `podSelector` matches no pod of the namespace, templates of controllers included.\n\nExample: `app: \
-           frontned`.\n\nFix: the nearest label that pods carry.\n\nSilent: the selector is `{}` in a namespace without pods, or \
-           the input has no pod of that namespace at all (a note then).",
+    page: "Proves that `podSelector` matches no pod of the namespace, templates of controllers included.\n\nExample: \
+           `app: frontned`.\n\nFix: the nearest label that pods carry.\n\nSilent: the selector is `{}` in a namespace \
+           without pods, or the input has no pod of that namespace at all (a note then).",
     check: nothing,
 };
 
@@ -42,10 +42,10 @@ pub(super) const NAMESPACE_LABEL: Lint = Lint {
     name: "namespace-label-nowhere",
     severity: Severity::Warning,
     summary: "a namespaceSelector matches no namespace",
-    page: "Proves that no namespace carries the labels, and names the key that none carries, or the value.\n\nExample: \
-           `namespaceSelector: {matchLabels: {name: kube-system}}` where nobody set a label `name`.\n\nFix: \
-           `kubernetes.io/metadata.name`, which every namespace has; else the nearest label; else label the namespace.\n\nSilent: \
-           the labels of some namespace are not known (WT0026).",
+    page: "Proves that no namespace carries the labels, and names the key that none carries, or the \
+           value.\n\nExample: `namespaceSelector: {matchLabels: {name: kube-system}}` where nobody set a label \
+           `name`.\n\nFix: `kubernetes.io/metadata.name`, which every namespace has; else the nearest label; else \
+           label the namespace.\n\nSilent: the labels of some namespace are not known (WT0026).",
     check: namespace_label,
 };
 

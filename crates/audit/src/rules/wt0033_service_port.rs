@@ -18,10 +18,10 @@ pub(super) const SERVICE_PORT: Lint = Lint {
     name: "service-port-not-target-port",
     severity: Severity::Error,
     summary: "a rule allows a Service's port, and the pods behind it listen on another",
-    page: "Policy is about pods: when a connection to a Service arrives, its port has become the pods' port. Proves that a rule \
-           allows a Service's `port`, that the pods do not listen there, and that their `targetPort` is denied to everyone the rule \
-           was for.\n\nExample: Service 80 -> 8080, rule `port: 80`.\n\nFix: 8080, or the port's name.\n\nSilent: the target port \
-           is allowed as well, or the pods declare the Service's number too.",
+    page: "Policy is about pods: when a connection to a Service arrives, its port has become the pods' port. Proves \
+           that a rule allows a Service's `port`, that the pods do not listen there, and that their `targetPort` is \
+           denied to everyone the rule was for.\n\nExample: Service 80 -> 8080, rule `port: 80`.\n\nFix: 8080, or the \
+           port's name.\n\nSilent: the target port is allowed as well, or the pods declare the Service's number too.",
     check: service_port,
 };
 
@@ -31,10 +31,11 @@ pub(super) const INGRESS_BACKEND: Lint = Lint {
     name: "ingress-backend-denied",
     severity: Severity::Error,
     summary: "an Ingress points at pods that its controller may not reach",
-    page: "Proves that none of the ingress controller's pods reaches any endpoint behind a backend of an Ingress. The controller's \
-           pods are those of workloads that carry the usual names (ingress, traefik, haproxy, contour, envoy gateways); if there are \
-           none in the input, a pod of another namespace stands for them.\n\nExample: Ingress `shop/web` to Service `web:80`, and \
-           `shop` admits only its own namespace.\n\nFix: a rule from the controller's namespace and pods.",
+    page: "Proves that none of the ingress controller's pods reaches any endpoint behind a backend of an Ingress. The \
+           controller's pods are those of workloads that carry the usual names (ingress, traefik, haproxy, contour, \
+           envoy gateways); if there are none in the input, a pod of another namespace stands for them.\n\nExample: \
+           Ingress `shop/web` to Service `web:80`, and `shop` admits only its own namespace.\n\nFix: a rule from the \
+           controller's namespace and pods.",
     check: ingress_backend,
 };
 

@@ -21,10 +21,11 @@ pub(super) const COVERS_CLUSTER: Lint = Lint {
     name: "block-covers-cluster",
     severity: Severity::Warning,
     summary: "an ipBlock that looks like the outside holds the cluster's own pods too",
-    page: "The API means ipBlock for addresses outside, and its conformance tests match pod addresses as well. Proves that a block \
-           holds pod addresses, known ones or the space in which pods live, and that pods are reached by this rule.\n\nExample: egress \
-           `0.0.0.0/0` except `169.254.169.254/32`: every pod is reachable too.\n\nFix: except the pod and Service ranges; selectors \
-           for peers in the cluster.\n\nSilent: single addresses; blocks that hold no pod for certain.",
+    page: "The API means ipBlock for addresses outside, and its conformance tests match pod addresses as well. Proves \
+           that a block holds pod addresses, known ones or the space in which pods live, and that pods are reached by \
+           this rule.\n\nExample: egress `0.0.0.0/0` except `169.254.169.254/32`: every pod is reachable too.\n\nFix: \
+           except the pod and Service ranges; selectors for peers in the cluster.\n\nSilent: single addresses; blocks \
+           that hold no pod for certain.",
     check: covers_cluster,
 };
 
@@ -34,9 +35,10 @@ pub(super) const ONE_FAMILY: Lint = Lint {
     name: "one-address-family",
     severity: Severity::Note,
     summary: "a rule for every IPv4 address says nothing of IPv6",
-    page: "`0.0.0.0/0` holds no IPv6 address. On clusters with both families the same host answers on one and is denied on the \
-           other.\n\nExample: egress `0.0.0.0/0` on 443.\n\nFix: the twin `::/0`, with its own exceptions (fd00:ec2::254 for \
-           metadata).\n\nSilent: every selected pod is known to have IPv4 addresses only.",
+    page: "`0.0.0.0/0` holds no IPv6 address. On clusters with both families the same host answers on one and is \
+           denied on the other.\n\nExample: egress `0.0.0.0/0` on 443.\n\nFix: the twin `::/0`, with its own \
+           exceptions (fd00:ec2::254 for metadata).\n\nSilent: every selected pod is known to have IPv4 addresses \
+           only.",
     check: one_family,
 };
 
@@ -46,11 +48,11 @@ pub(super) const METADATA: Lint = Lint {
     name: "metadata-reachable",
     severity: Severity::Error,
     summary: "pods isolated for egress reach the cloud's metadata address by a rule",
-    page: "The instance metadata service hands out the node's credentials. Proves that a rule allows a pod to reach one of its \
-           addresses (169.254.169.254, fd00:ec2::254) on TCP 80. Hop limits and metadata proxies are outside of what policy \
-           says.\n\nExample: egress `0.0.0.0/0`.\n\nFix: `except: [169.254.169.254/32]`, and see that no other rule opens it again. \
-           Workload identity agents have addresses of their own, which this does not touch.\n\nSilent: pods that are not isolated for \
-           egress (WT0048 lists what follows from that).",
+    page: "The instance metadata service hands out the node's credentials. Proves that a rule allows a pod to reach \
+           one of its addresses (169.254.169.254, fd00:ec2::254) on TCP 80. Hop limits and metadata proxies are \
+           outside of what policy says.\n\nExample: egress `0.0.0.0/0`.\n\nFix: `except: [169.254.169.254/32]`, and \
+           see that no other rule opens it again. Workload identity agents have addresses of their own, which this \
+           does not touch.\n\nSilent: pods that are not isolated for egress (WT0048 lists what follows from that).",
     check: metadata,
 };
 

@@ -11,11 +11,11 @@ pub(super) const LINT: Lint = Lint {
     name: "namespace-without-policy",
     severity: Severity::Warning,
     summary: "no policy of any tier isolates any pod of a namespace, today's or tomorrow's",
-    page: "Proves, with pods that do not exist yet, that everything in the namespace is open in both directions: any pod of \
-           the cluster reaches it, and it reaches any pod. Namespaces without policies are the stepping stones on the way to \
-           those that have them.\n\nExample: `dev` has 14 workloads and no NetworkPolicy.\n\nFix: a default deny with the DNS \
-           rule and the rules in use (`watertight learn`).\n\nSilent: another tier isolates the pods. In kube-system it is a \
-           note.",
+    page: "Proves, with pods that do not exist yet, that everything in the namespace is open in both directions: any \
+           pod of the cluster reaches it, and it reaches any pod. Namespaces without policies are the stepping stones \
+           on the way to those that have them.\n\nExample: `dev` has 14 workloads and no NetworkPolicy.\n\nFix: a \
+           default deny with the DNS rule and the rules in use (`watertight learn`).\n\nSilent: another tier isolates \
+           the pods. In kube-system it is a note.",
     check,
 };
 

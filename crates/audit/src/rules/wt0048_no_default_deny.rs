@@ -12,10 +12,11 @@ pub(super) const INGRESS: Lint = Lint {
     name: "no-default-deny-ingress",
     severity: Severity::Warning,
     summary: "a pod deployed tomorrow into the namespace accepts everything, though other pods are isolated",
-    page: "Proves with an imaginary pod without labels that nothing isolates it for ingress. Any way to isolate counts \
-           (NetworkPolicy, Admin or Baseline tier), not one spelling.\n\nExample: three policies select `app: web`, `app: api` \
-           and `app: db` by name; nothing selects the rest.\n\nFix: `podSelector: {}, policyTypes: [Ingress]`, beside the rules \
-           that keep today's flows.\n\nSilent: no pod of the namespace is isolated (WT0046).",
+    page: "Proves with an imaginary pod without labels that nothing isolates it for ingress. Any way to isolate \
+           counts (NetworkPolicy, Admin or Baseline tier), not one spelling.\n\nExample: three policies select `app: \
+           web`, `app: api` and `app: db` by name; nothing selects the rest.\n\nFix: `podSelector: {}, policyTypes: \
+           [Ingress]`, beside the rules that keep today's flows.\n\nSilent: no pod of the namespace is isolated \
+           (WT0046).",
     check: |ctx, out| check(ctx, out, false),
 };
 
@@ -25,10 +26,10 @@ pub(super) const EGRESS: Lint = Lint {
     name: "no-default-deny-egress",
     severity: Severity::Warning,
     summary: "a pod deployed tomorrow into the namespace reaches everything, though other pods are isolated",
-    page: "The same as WT0047 for egress. What follows: the metadata address of the cloud, the Internet, the control plane and \
-           other environments are in reach.\n\nExample: `podSelector: {}, policyTypes: [Ingress]` and no egress policy.\n\nFix: \
-           `podSelector: {}, policyTypes: [Egress]` together with the DNS rule (WT0051).\n\nSilent: no pod of the namespace is \
-           isolated (WT0046).",
+    page: "The same as WT0047 for egress. What follows: the metadata address of the cloud, the Internet, the control \
+           plane and other environments are in reach.\n\nExample: `podSelector: {}, policyTypes: [Ingress]` and no \
+           egress policy.\n\nFix: `podSelector: {}, policyTypes: [Egress]` together with the DNS rule \
+           (WT0051).\n\nSilent: no pod of the namespace is isolated (WT0046).",
     check: |ctx, out| check(ctx, out, true),
 };
 

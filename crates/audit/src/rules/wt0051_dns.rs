@@ -15,12 +15,13 @@ pub(super) const FORGOTTEN: Lint = Lint {
     name: "dns-egress-forgotten",
     severity: Severity::Error,
     summary: "pods isolated for egress are denied to every DNS server they use",
-    page: "Asks, for each workload isolated for egress, whether it reaches any of the DNS servers it uses over UDP: the backends \
-           of the cluster DNS Service, `dnsConfig.nameservers` for `dnsPolicy: None`, else an assumed pod `k8s-app: kube-dns` in \
-           kube-system. Both halves are asked, so a policy on the DNS pods counts too.\n\nExample: a default deny for egress on \
-           `payments` and nothing else. Everything that uses names stops.\n\nFix: the rule to the DNS pods, on UDP and TCP 53; \
-           it is printed complete.\n\nSilent: the DNS pods are allowed by any rule of any tier, by number or by name of the port; \
-           hostNetwork pods; `dnsPolicy: Default`.",
+    page: "Asks, for each workload isolated for egress, whether it reaches any of the DNS servers it uses over UDP: \
+           the backends of the cluster DNS Service, `dnsConfig.nameservers` for `dnsPolicy: None`, else an assumed \
+           pod `k8s-app: kube-dns` in kube-system. Both halves are asked, so a policy on the DNS pods counts \
+           too.\n\nExample: a default deny for egress on `payments` and nothing else. Everything that uses names \
+           stops.\n\nFix: the rule to the DNS pods, on UDP and TCP 53; it is printed complete.\n\nSilent: the DNS \
+           pods are allowed by any rule of any tier, by number or by name of the port; hostNetwork pods; `dnsPolicy: \
+           Default`.",
     check: forgotten,
 };
 
@@ -30,8 +31,8 @@ pub(super) const TCP: Lint = Lint {
     name: "dns-tcp-denied",
     severity: Severity::Warning,
     summary: "DNS is allowed over UDP and denied over TCP",
-    page: "Answers that do not fit into a datagram come back truncated, and the resolver asks again over TCP.\n\nExample: the DNS \
-           rule has only `{protocol: UDP, port: 53}`.\n\nFix: the TCP entry beside it.",
+    page: "Answers that do not fit into a datagram come back truncated, and the resolver asks again over \
+           TCP.\n\nExample: the DNS rule has only `{protocol: UDP, port: 53}`.\n\nFix: the TCP entry beside it.",
     check: tcp,
 };
 
@@ -41,10 +42,10 @@ pub(super) const CACHE: Lint = Lint {
     name: "dns-cache-denied",
     severity: Severity::Warning,
     summary: "NodeLocal DNSCache answers for the cluster, and the path to it is denied",
-    page: "With NodeLocal DNSCache pods ask a link-local address of their node (169.254.20.10), which a hostNetwork pod answers: a \
-           podSelector cannot match it. Some data planes redirect such traffic to the kube-dns pods, so whether it breaks \
-           depends on the plugin.\n\nExample: the rule allows the kube-dns pods only.\n\nFix: `ipBlock: 169.254.20.10/32` on \
-           53.",
+    page: "With NodeLocal DNSCache pods ask a link-local address of their node (169.254.20.10), which a hostNetwork \
+           pod answers: a podSelector cannot match it. Some data planes redirect such traffic to the kube-dns pods, \
+           so whether it breaks depends on the plugin.\n\nExample: the rule allows the kube-dns pods only.\n\nFix: \
+           `ipBlock: 169.254.20.10/32` on 53.",
     check: cache,
 };
 

@@ -13,10 +13,11 @@ pub(super) const LINT: Lint = Lint {
     name: "environment-crossed",
     severity: Severity::Error,
     summary: "workloads of a less trusted environment reach those of a more trusted one",
-    page: "Namespaces carry their environment in a label (`env`, `environment` or `stage`), ordered dev, test, staging, prod. Proves \
-           that workloads of a lower one reach workloads of a higher one, on any port, by a rule or because nothing isolates \
-           them.\n\nExample: `dev/shell` reaches `prod/db` by default.\n\nFix: a default deny on the higher side, or an Admin-tier Deny \
-           between the two.\n\nSilent: environments that are not in the order; the other way round.",
+    page: "Namespaces carry their environment in a label (`env`, `environment` or `stage`), ordered dev, test, \
+           staging, prod. Proves that workloads of a lower one reach workloads of a higher one, on any port, by a \
+           rule or because nothing isolates them.\n\nExample: `dev/shell` reaches `prod/db` by default.\n\nFix: a \
+           default deny on the higher side, or an Admin-tier Deny between the two.\n\nSilent: environments that are \
+           not in the order; the other way round.",
     check,
 };
 

@@ -14,8 +14,8 @@ pub(super) const NOT_EVALUATED: Lint = Lint {
     name: "policy-kind-not-evaluated",
     severity: Severity::Warning,
     summary: "policies of a kind that is recognised and not evaluated could change verdicts",
-    page: "Cilium, Calico, Antrea and Istio policies are counted, and every verdict they could change says so: `depends`. Coverage of \
-           those pods is unknown, not missing.\n\nFix: nothing to apply.",
+    page: "Cilium, Calico, Antrea and Istio policies are counted, and every verdict they could change says so: \
+           `depends`. Coverage of those pods is unknown, not missing.\n\nFix: nothing to apply.",
     check: not_evaluated,
 };
 
@@ -25,10 +25,10 @@ pub(super) const CNI: Lint = Lint {
     name: "cni-does-not-enforce",
     severity: Severity::Error,
     summary: "policies exist, and the network plugin that was seen does not enforce them",
-    page: "The API server accepts a NetworkPolicy whatever the network plugin does with it. Recognises the plugin by its DaemonSets and \
-           by what it writes on nodes.\n\nExample: DaemonSet `kube-flannel-ds` and 12 NetworkPolicies: none of them does \
-           anything.\n\nFix: an enforcer beside the plugin, or another plugin.\n\nSilent: some plugin that enforces was seen, none was \
-           recognised, or there is no policy.",
+    page: "The API server accepts a NetworkPolicy whatever the network plugin does with it. Recognises the plugin by \
+           its DaemonSets and by what it writes on nodes.\n\nExample: DaemonSet `kube-flannel-ds` and 12 \
+           NetworkPolicies: none of them does anything.\n\nFix: an enforcer beside the plugin, or another \
+           plugin.\n\nSilent: some plugin that enforces was seen, none was recognised, or there is no policy.",
     check: cni,
 };
 
@@ -38,11 +38,11 @@ pub(super) const HOST_NETWORK: Lint = Lint {
     name: "host-network-bypass",
     severity: Severity::Warning,
     summary: "hostNetwork pods in a namespace with policies: the policies may not hold for them",
-    page: "A hostNetwork pod has its node's address. Most network plugins see its traffic as the node's: policies neither select it nor \
-           match it as a peer, and its own node's pods always accept it. Verdicts for it are `depends`.\n\nExample: `shop/node-exporter` \
-           with `hostNetwork: true` beside a default deny.\n\nFix: drop hostNetwork; where it must stay, enforce Pod Security \
-           `baseline` in every other namespace.\n\nSilent: namespaces without policies, and without such pods. In kube-system it is a \
-           note.",
+    page: "A hostNetwork pod has its node's address. Most network plugins see its traffic as the node's: policies \
+           neither select it nor match it as a peer, and its own node's pods always accept it. Verdicts for it are \
+           `depends`.\n\nExample: `shop/node-exporter` with `hostNetwork: true` beside a default deny.\n\nFix: drop \
+           hostNetwork; where it must stay, enforce Pod Security `baseline` in every other namespace.\n\nSilent: \
+           namespaces without policies, and without such pods. In kube-system it is a note.",
     check: host_network,
 };
 

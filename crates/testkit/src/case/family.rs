@@ -9,7 +9,7 @@ use watertight_model::{Cidr, ClusterPeer, Peer, PeerKind, Peers, World};
 pub enum Families {
     /// As the case writes them (IPv4, as a rule).
     AsWritten,
-    /// Every IPv4 address and block of the manifests becomes the one that [`v6`] maps it to, in the text, before reading.
+    /// Every IPv4 address and block of the manifests becomes the one that `v6` maps it to, in the text, before reading.
     V6,
     /// Pods, nodes and blocks have both; a flow from or to an external address is asked for each.
     Dual,
