@@ -7,3 +7,4 @@ mod common;
 mod docs;
 mod formats;
 mod live;
+mod published;
