@@ -175,7 +175,23 @@ fn comment(evidence: &RuleEvidence) -> Vec<String> {
     } else {
         format!("{} connections seen, evidence {}", evidence.count, ids.join(", "))
     };
-    vec![format!("{}: {seen}", evidence.words)]
+    wrapped(&format!("{}: {seen}", evidence.words))
+}
+
+/// Lines of at most 110 characters, as long as the words allow.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 110;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Peers with the same ports share a rule.

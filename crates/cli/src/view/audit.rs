@@ -19,9 +19,10 @@ use watertight_model::{NamespaceId, Verdict, World};
 pub struct AuditView {
     #[serde(flatten)]
     head: Head,
-    /// `A` to `F`.
-    pub grade: char,
-    score: f64,
+    /// `A` to `F`;
+    /// `null` if no workload is in the input, so there is nothing to grade. So is the score.
+    pub grade: Option<char>,
+    score: Option<f64>,
     not_enforced: bool,
     certainty: CertaintyView,
     coverage: CoverageView,
@@ -177,11 +178,13 @@ impl AuditView {
             host_network: w.host_network,
         });
         let scope_name = scope.map(name);
+        // Nothing is neither good nor bad; a share of nothing is not a pass.
+        let graded = !coverage.workloads.is_empty();
         let concerns = |f: &&Finding| scope_name.as_deref().is_none_or(|ns| concerns(&f.object, ns));
         Self {
             head: Head::new("Audit"),
-            grade: audit.grade.letter,
-            score: audit.grade.score,
+            grade: graded.then_some(audit.grade.letter),
+            score: graded.then_some(audit.grade.score),
             not_enforced: audit.grade.not_enforced,
             certainty: CertaintyView { whole: audit.certainty.whole, missing: audit.certainty.missing.clone() },
             coverage: CoverageView {

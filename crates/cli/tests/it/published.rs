@@ -66,6 +66,11 @@ fn online_boutique_is_audited_and_explained() {
     assert!(flat.stdout.contains("132 of 132 workload pairs"), "{}", flat.stdout);
     let alone = watertight(&format!("audit -f {policies} --fail-on never"));
     assert_eq!(alone.code, 0, "{}", alone.stderr);
+    // Policies without a workload are nothing that could pass.
+    assert!(alone.stdout.contains("Grade      unknown (no workload in the input)"), "{}", alone.stdout);
+    let json = watertight(&format!("audit -f {policies} --fail-on never -o json"));
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(json["grade"].is_null() && json["score"].is_null(), "{json}");
     let both = format!("-f {app} -f {policies}");
     let audit = watertight(&format!("audit {both} --fail-on never"));
     assert_eq!(audit.code, 0, "{}", audit.stderr);
