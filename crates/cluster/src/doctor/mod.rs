@@ -139,7 +139,12 @@ fn api(client: &Client) -> Check {
 
 fn encryption(client: &Client) -> Check {
     if client.verified() {
-        return Check::new(Group::Api, "identity", Status::Ok, "the server's identity is verified");
+        let message = if client.place().server.starts_with("http:") {
+            "plain http to this host itself: nobody is in between, and nothing is verified"
+        } else {
+            "the server's identity is verified"
+        };
+        return Check::new(Group::Api, "identity", Status::Ok, message);
     }
     let message = "the server's identity is not verified: whoever is in between can read the credentials and answer";
     Check::new(Group::Api, "identity", Status::Warn, message)
