@@ -1,47 +1,22 @@
 //! What lints share: the engine, the same cluster with imaginary pods in it, and answers that are expensive to find twice.
 
+pub use crate::options::{AuditOptions, Noticed};
+
 use crate::cni::{CniFinding, detect};
 use crate::coverage::Coverage;
 use crate::dns::Dns;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::time::Duration;
 use watertight_engine::Engine;
 use watertight_engine::query::evaluated;
 use watertight_engine::reach::Reach;
+use watertight_engine::scope::Scope;
 use watertight_model::label::NAMESPACE_NAME_LABEL;
 
 use watertight_model::{
     Endpoint, Flow, L4, Labels, Namespace, NamespaceId, Origin, Pod, PodId, Protocol, Str, Verdict, Workload,
     WorkloadId, WorkloadKind, World,
 };
-
-/// What the user may set.
-#[derive(Clone, Debug)]
-pub struct AuditOptions {
-    /// Namespace label keys that name an environment, most telling first.
-    pub environment_keys: Vec<String>,
-    /// Environments from least to most trusted.
-    pub environments: Vec<String>,
-}
-
-impl Default for AuditOptions {
-    fn default() -> Self {
-        let list = |items: &[&str]| items.iter().map(|s| (*s).to_owned()).collect();
-        Self {
-            environment_keys: list(&["env", "environment", "stage"]),
-            environments: list(&[
-                "dev",
-                "development",
-                "test",
-                "qa",
-                "staging",
-                "stage",
-                "preprod",
-                "prod",
-                "production",
-            ]),
-        }
-    }
-}
 
 /// Shared by all lints of one audit.
 pub struct Ctx<'a, 'w> {
@@ -56,8 +31,11 @@ pub struct Ctx<'a, 'w> {
     fresh: &'a Fresh,
     fresh_engine: &'a Engine<'a>,
     reach: OnceCell<Reach>,
+    scope: OnceCell<Scope<'a>>,
     dns: OnceCell<Dns>,
     coverage: OnceCell<Coverage>,
+    deadline: Cell<Option<Duration>>,
+    overdue: Cell<bool>,
 }
 
 /// A port that nothing uses: what it is open for is open for everything.
@@ -79,14 +57,39 @@ impl<'a, 'w> Ctx<'a, 'w> {
             fresh,
             fresh_engine,
             reach: OnceCell::new(),
+            scope: OnceCell::new(),
             dns: OnceCell::new(),
             coverage: OnceCell::new(),
+            deadline: Cell::new(None),
+            overdue: Cell::new(false),
         }
+    }
+
+    /// A lint begins.
+    pub(crate) fn start_clock(&self) {
+        self.overdue.set(false);
+        self.deadline.set(self.options.clock.map(|now| now() + self.options.lint_time));
+    }
+
+    /// The running lint has used up its time: it shall end with what it has. Long loops ask; the iterators of
+    /// `rules::common` do.
+    pub fn is_overdue(&self) -> bool {
+        if !self.overdue.get()
+            && let (Some(now), Some(deadline)) = (self.options.clock, self.deadline.get())
+        {
+            self.overdue.set(now() > deadline);
+        }
+        self.overdue.get()
     }
 
     /// Reachability of the whole cluster.
     pub fn reach(&self) -> &Reach {
         self.reach.get_or_init(|| Reach::of(self.engine))
+    }
+
+    /// Whom rules and peers mean, as classes.
+    pub fn scope(&self) -> &Scope<'a> {
+        self.scope.get_or_init(|| Scope::new(self.engine))
     }
 
     /// Where names are looked up.

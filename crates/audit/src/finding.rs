@@ -1,6 +1,7 @@
 //! What a lint reports.
 
-use std::cmp::Reverse;
+use crate::fix::Fix;
+use std::cmp::{Ordering, Reverse};
 use watertight_model::{Flow, Origin, World};
 
 /// SARIF's words. `error`: the policy does not do what it says, traffic will break, or a declared boundary is open.
@@ -95,15 +96,6 @@ pub struct Finding {
     pub affected: usize,
 }
 
-/// A fix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fix {
-    /// What it does, in one line.
-    pub title: String,
-    /// The YAML to apply or to write in place.
-    pub yaml: String,
-}
-
 /// How much of the cluster the answer rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certainty {
@@ -138,10 +130,38 @@ impl Certainty {
 
 /// Worst first, then by rule, object, place and message.
 pub(crate) fn sort(findings: &mut [Finding]) {
-    findings.sort_by(|a, b| {
-        let key = |f: &Finding| (Reverse(f.severity), f.rule, f.object.clone(), f.at, f.message.clone());
-        b.score.total_cmp(&a.score).then_with(|| key(a).cmp(&key(b)))
-    });
+    findings.sort_by(order);
+}
+
+/// The order of [`sort`].
+pub(crate) fn order(a: &Finding, b: &Finding) -> Ordering {
+    let key = |f: &Finding| (Reverse(f.severity), f.rule, f.at);
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| key(a).cmp(&key(b)))
+        .then_with(|| (&a.object, &a.message).cmp(&(&b.object, &b.message)))
+}
+
+impl Finding {
+    /// Whether it is about a namespace or an object in it.
+    pub fn is_in_namespace(&self, name: &str) -> bool {
+        let mut words = self.object.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some(kind), Some(word), None) => {
+                word.split_once('/').is_some_and(|(ns, _)| ns == name)
+                    || (kind.eq_ignore_ascii_case("namespace") && word == name)
+            }
+            _ => false,
+        }
+    }
+
+    /// The same with another severity, and the score that goes with it.
+    #[must_use]
+    pub(crate) fn at_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self.score = severity.score();
+        self
+    }
 }
 
 /// `a`, `a and b`, `a, b and 3 more`: enough names to recognise, few enough to read.

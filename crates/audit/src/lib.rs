@@ -4,8 +4,9 @@
 //! engine's answer; this crate chooses which questions to ask and says what the answers mean for people.
 //!
 //! Reading order: [`finding`], [`rules`] (one file per lint, one table), [`context`] (what lints share), [`coverage`],
-//! [`depth`], [`grade`], [`cni`].
+//! [`depth`], [`grade`], [`cni`]; then what is done with findings: [`fix`], [`suppress`], [`baseline`].
 
+pub mod baseline;
 pub mod catalogue;
 pub mod cni;
 pub mod context;
@@ -13,15 +14,22 @@ pub mod coverage;
 pub mod depth;
 pub mod dns;
 pub mod finding;
+pub mod fix;
 pub mod grade;
+pub mod options;
 pub mod rules;
+mod run;
+pub mod suppress;
 
+pub use baseline::Baseline;
 pub use catalogue::{catalogue, page};
-pub use context::{AuditOptions, Ctx, Fresh};
+pub use context::{AuditOptions, Ctx, Fresh, Noticed};
 pub use coverage::Coverage;
 pub use depth::Depth;
-pub use finding::{Certainty, Finding, Fix, Severity, Status};
+pub use finding::{Certainty, Finding, Severity, Status};
+pub use fix::Fix;
 pub use grade::Grade;
+pub use suppress::Suppressed;
 
 use watertight_engine::Engine;
 
@@ -40,6 +48,8 @@ pub struct Audit {
     pub cni: Vec<cni::CniFinding>,
     /// Worst first; the same input gives the same list.
     pub findings: Vec<Finding>,
+    /// Findings that an annotation or a comment accepts, in the same order.
+    pub suppressed: Vec<Suppressed>,
 }
 
 /// Audits a world.
@@ -48,19 +58,16 @@ pub fn audit(engine: &Engine<'_>, options: &AuditOptions) -> Audit {
     let fresh_engine = Engine::new(&fresh.world);
     let ctx = Ctx::new(engine, options, &fresh, &fresh_engine);
     let mut findings = Vec::new();
-    for lint in rules::TABLE {
-        let from = findings.len();
-        (lint.check)(&ctx, &mut findings);
-        debug_assert!(
-            findings[from..].iter().all(|f: &Finding| f.rule == lint.code),
-            "{} reports as itself",
-            lint.code
-        );
+    for lint in rules::table() {
+        run::one(&ctx, lint, &mut findings);
     }
+    findings.extend(options.noticed.iter().filter_map(Noticed::finding));
+    let mut suppressed = suppress::apply(engine.world(), options.today.as_deref(), &mut findings);
     finding::sort(&mut findings);
+    suppressed.sort_by(|a, b| finding::order(&a.finding, &b.finding));
     let coverage = ctx.coverage().clone();
     let depth = Depth::of(&ctx, &coverage);
     let grade = Grade::of(&ctx, &coverage);
     let certainty = Certainty::of(engine.world());
-    Audit { grade, certainty, coverage, depth, cni: ctx.cni.clone(), findings }
+    Audit { grade, certainty, coverage, depth, cni: ctx.cni.clone(), findings, suppressed }
 }

@@ -490,7 +490,8 @@ fn the_catalogue_is_sorted_and_whole() {
     assert!(table.windows(2).all(|w| w[0].code < w[1].code));
     for lint in table {
         assert!(lint.code.len() == 6 && lint.code.starts_with("WT"));
-        assert!(lint.page.contains("Example") || lint.code == "WT0010", "{}", lint.code);
+        let silent = ["WT0010", "WT0103"].contains(&lint.code) || !lint.is_implemented();
+        assert!(lint.page.contains("Example") || silent, "{}", lint.code);
         assert!(watertight_audit::page(lint.code).is_some_and(|p| p.contains(lint.summary)));
     }
     assert!(watertight_audit::page("WT9999").is_none());

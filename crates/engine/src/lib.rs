@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`tri`] (three-valued matches), [`selector`] and [`block`] (what matches what), `peers` (rules against
 //! endpoints), `tiers` and `decide` (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
-//! built on them: [`connections`], [`blast`], [`query`], [`explain`].
+//! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`].
 
 mod bits;
 pub mod blast;
@@ -18,6 +18,7 @@ pub mod explain;
 mod peers;
 pub mod query;
 pub mod reach;
+pub mod scope;
 pub mod selector;
 pub mod service;
 mod tiers;

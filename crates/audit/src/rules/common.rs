@@ -1,4 +1,5 @@
 //! What several lints ask.
+#![allow(dead_code, reason = "a vocabulary: not every word is in use at all times")]
 
 use crate::context::Ctx;
 use std::collections::BTreeSet;
@@ -12,6 +13,17 @@ use watertight_model::{
 /// `NetworkPolicy namespace/name`.
 pub(crate) fn policy_object(ctx: &Ctx<'_, '_>, index: usize) -> String {
     format!("NetworkPolicy {}", ctx.world.policy_name(PolicyRef::Namespaced(u32::try_from(index).unwrap_or(u32::MAX))))
+}
+
+/// `Deployment namespace/name`.
+pub(crate) fn workload_object(ctx: &Ctx<'_, '_>, id: WorkloadId) -> String {
+    format!("{} {}", ctx.world.workloads[id.index()].kind.name(), ctx.world.workload_name(id))
+}
+
+/// `ClusterNetworkPolicy name`.
+pub(crate) fn cluster_policy_object(ctx: &Ctx<'_, '_>, index: usize) -> String {
+    let policy = &ctx.world.cluster_policies[index];
+    format!("{} {}", policy.kind.name(), policy.name)
 }
 
 /// Pods that a NetworkPolicy selects, hostNetwork and finished ones left out.
@@ -54,11 +66,12 @@ pub(crate) fn verdict(ctx: &Ctx<'_, '_>, flow: &Flow) -> Verdict {
     evaluated(&ctx.engine.decide(flow))
 }
 
-/// Every rule of every NetworkPolicy that has an effect: policy's place, policy, direction, rule's place, rule.
+/// Every rule of every NetworkPolicy that has an effect: policy's place, policy, direction, rule's place, rule. Ends early
+/// when the lint's time is over.
 pub(crate) fn rules<'a>(
     ctx: &'a Ctx<'_, '_>,
 ) -> impl Iterator<Item = (usize, &'a NetworkPolicy, Direction, usize, &'a Rule)> + 'a {
-    ctx.world.policies.iter().enumerate().flat_map(|(i, policy)| {
+    ctx.world.policies.iter().enumerate().take_while(|_| !ctx.is_overdue()).flat_map(|(i, policy)| {
         Direction::BOTH.into_iter().filter(|d| policy.isolates(*d)).flat_map(move |direction| {
             policy.rules(direction).iter().enumerate().map(move |(j, rule)| (i, policy, direction, j, rule))
         })

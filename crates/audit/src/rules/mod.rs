@@ -1,19 +1,25 @@
-//! The lints, in one table. To add one, write `wtNNNN_name.rs` beside the others (near relatives share a file) and list it
-//! here, by code.
+//! The lints: one folder per section of the catalogue, one file per lint, a list in each folder. To add one, write
+//! `wtNNNN_name.rs` in its folder, list it in the folder's `LINTS`, and give it fixtures in `tests/lints/wtNNNN.md`.
 
-mod common;
-mod wt0018_peer_or_instead_of_and;
-mod wt0019_selectors;
-mod wt0033_service_port;
-mod wt0040_blocks;
-mod wt0046_namespace_without_policy;
-mod wt0048_no_default_deny;
-mod wt0051_dns;
-mod wt0072_environments;
-mod wt0088_platform;
+mod addresses;
+mod breaks;
+pub(crate) mod common;
+mod coverage;
+mod exposure;
+mod housekeeping;
+mod mesh;
+mod platform;
+mod ports;
+mod presence;
+mod redundancy;
+mod selectors;
+mod tiers;
+pub(crate) mod write;
+mod written;
 
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, Status};
+use std::sync::LazyLock;
 use watertight_model::Origin;
 
 /// A lint. Numbers are never reused.
@@ -28,8 +34,20 @@ pub struct Lint {
     pub summary: &'static str,
     /// The page of the catalogue, as Markdown without a title: what it proves, an example, the fix, when it is silent.
     pub page: &'static str,
-    /// Finds.
-    pub check: fn(&Ctx<'_, '_>, &mut Vec<Finding>),
+    /// Who finds it.
+    pub check: Check,
+}
+
+/// Who finds what a lint is about.
+pub enum Check {
+    /// The auditor, in a world.
+    World(fn(&Ctx<'_, '_>, &mut Vec<Finding>)),
+    /// The readers, while they read: their errors and warnings carry the code.
+    Reader,
+    /// The auditor itself, when it puts the findings together (suppressions, lints that did not finish).
+    Audit,
+    /// Nobody yet: it needs this input, which is not read.
+    Waits(&'static str),
 }
 
 impl Lint {
@@ -50,27 +68,36 @@ impl Lint {
             affected: 0,
         }
     }
+
+    /// False for a lint that stands in the catalogue and waits for its input.
+    pub fn is_implemented(&self) -> bool {
+        !matches!(self.check, Check::Waits(_))
+    }
 }
 
 /// All lints, by code.
-pub static TABLE: &[&Lint] = &[
-    &wt0088_platform::NOT_EVALUATED,
-    &wt0018_peer_or_instead_of_and::LINT,
-    &wt0019_selectors::OWN_NAMESPACE,
-    &wt0019_selectors::NOTHING,
-    &wt0019_selectors::NAMESPACE_LABEL,
-    &wt0033_service_port::SERVICE_PORT,
-    &wt0040_blocks::COVERS_CLUSTER,
-    &wt0040_blocks::ONE_FAMILY,
-    &wt0046_namespace_without_policy::LINT,
-    &wt0048_no_default_deny::INGRESS,
-    &wt0048_no_default_deny::EGRESS,
-    &wt0051_dns::FORGOTTEN,
-    &wt0051_dns::TCP,
-    &wt0051_dns::CACHE,
-    &wt0033_service_port::INGRESS_BACKEND,
-    &wt0040_blocks::METADATA,
-    &wt0072_environments::LINT,
-    &wt0088_platform::CNI,
-    &wt0088_platform::HOST_NETWORK,
-];
+pub fn table() -> &'static [&'static Lint] {
+    static TABLE: LazyLock<Vec<&'static Lint>> = LazyLock::new(|| {
+        let sections = [
+            written::LINTS,
+            presence::LINTS,
+            selectors::LINTS,
+            ports::LINTS,
+            addresses::LINTS,
+            coverage::LINTS,
+            breaks::LINTS,
+            exposure::LINTS,
+            redundancy::LINTS,
+            tiers::LINTS,
+            platform::LINTS,
+            mesh::LINTS,
+            housekeeping::LINTS,
+        ];
+        let mut all: Vec<&'static Lint> = sections.concat();
+        all.sort_by_key(|l| l.code);
+        all
+    });
+    &TABLE
+}
+
+pub(crate) use housekeeping::{NOT_FINISHED, SUPPRESSION};

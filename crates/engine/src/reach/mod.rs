@@ -3,7 +3,7 @@
 //! Rows per distinct stack of policies (`rows`), then a join of what sources may send with what destinations accept:
 //! egress rows are turned by 64 x 64 bit blocks so that both speak of one destination.
 
-mod columns;
+pub(crate) mod columns;
 pub mod external;
 mod may;
 mod ports;

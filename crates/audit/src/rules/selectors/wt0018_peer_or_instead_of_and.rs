@@ -1,15 +1,14 @@
 //! WT0018: two selectors as two list entries, where one entry was meant.
 
-use super::Lint;
-use super::common::{a_port, flow, one_per_class, policy_object, subjects, workload_names};
 use crate::context::Ctx;
-use crate::finding::{Finding, Fix, Severity, some};
+use crate::finding::{Finding, Severity, some};
+use crate::fix::Fix;
+use crate::rules::common::{a_port, flow, one_per_class, policy_object, subjects, workload_names};
+use crate::rules::{Check, Lint};
 use watertight_engine::explain::{RuleSays, explain, words};
 use watertight_engine::selector::{matches, matches_namespace};
 use watertight_engine::tri::Tri;
-use watertight_model::{
-    Direction, Endpoint, Peer, PeerKind, Peers, PodId, PolicyRef, Rule, Selector, Verdict, manifest,
-};
+use watertight_model::{Direction, Endpoint, Peer, PeerKind, Peers, PodId, PolicyRef, Rule, Selector, Verdict};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -24,11 +23,11 @@ pub(super) const LINT: Lint = Lint {
            podSelector: {matchLabels: {app: orders-service}}\n```\n\nFix: remove the second dash; the rule is \
            printed. If both were meant, the annotation `watertight.dev/ignore: \"WT0018=reason\"` says so.\n\nSilent: \
            nothing gets in beyond the AND form, or the AND form matches no pod at all.",
-    check,
+    check: Check::World(check),
 };
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
-    for (i, policy, direction, j, rule) in super::common::rules(ctx) {
+    for (i, policy, direction, j, rule) in crate::rules::common::rules(ctx) {
         let Peers::Of(peers) = &rule.peers else { continue };
         let wide = peers.iter().find_map(|p| match &p.kind {
             PeerKind::Pods { namespaces: Some(ns), pods: None } => Some((p, ns)),
@@ -75,10 +74,8 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         finding.affected = beyond.len();
         finding.help = Some("remove the dash before the second selector, so that both are one entry".to_owned());
         let fixed = merged(rule, wide_peer, narrow_peer, namespaces, pods);
-        finding.fixes.push(Fix {
-            title: format!("{} rule {j} with both selectors in one entry", direction.name()),
-            yaml: manifest::rule_entry(&fixed, direction == Direction::Egress),
-        });
+        let title = format!("{} rule {j} with both selectors in one entry", direction.name());
+        finding.fixes.push(Fix::rule(ctx.world, title, i, direction, j, fixed));
         out.push(finding);
     }
 }

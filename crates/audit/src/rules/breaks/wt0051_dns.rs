@@ -1,10 +1,12 @@
 //! WT0051, WT0052, WT0053: names cannot be looked up.
 
-use super::Lint;
-use super::common::{flow, in_namespace, one_per_class, verdict, workload_names};
 use crate::context::Ctx;
 use crate::dns::NODE_LOCAL;
-use crate::finding::{Finding, Fix, Severity, Status, some};
+use crate::finding::{Finding, Severity, Status, some};
+use crate::fix::Fix;
+use crate::rules::common::{flow, in_namespace, one_per_class, verdict, workload_names};
+use crate::rules::write::allow_dns;
+use crate::rules::{Check, Lint};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use watertight_model::{Direction, Endpoint, NamespaceId, PodId, PolicyRef, Protocol, Verdict};
@@ -22,7 +24,7 @@ pub(super) const FORGOTTEN: Lint = Lint {
            stops.\n\nFix: the rule to the DNS pods, on UDP and TCP 53; it is printed complete.\n\nSilent: the DNS \
            pods are allowed by any rule of any tier, by number or by name of the port; hostNetwork pods; `dnsPolicy: \
            Default`.",
-    check: forgotten,
+    check: Check::World(forgotten),
 };
 
 /// No lookups of long answers.
@@ -33,7 +35,7 @@ pub(super) const TCP: Lint = Lint {
     summary: "DNS is allowed over UDP and denied over TCP",
     page: "Answers that do not fit into a datagram come back truncated, and the resolver asks again over \
            TCP.\n\nExample: the DNS rule has only `{protocol: UDP, port: 53}`.\n\nFix: the TCP entry beside it.",
-    check: tcp,
+    check: Check::World(tcp),
 };
 
 /// A cache on the node.
@@ -46,7 +48,7 @@ pub(super) const CACHE: Lint = Lint {
            pod answers: a podSelector cannot match it. Some data planes redirect such traffic to the kube-dns pods, \
            so whether it breaks depends on the plugin.\n\nExample: the rule allows the kube-dns pods only.\n\nFix: \
            `ipBlock: 169.254.20.10/32` on 53.",
-    check: cache,
+    check: Check::World(cache),
 };
 
 /// Isolated pods of each namespace that a test picks out, one entry per namespace.
@@ -72,7 +74,6 @@ fn forgotten(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     let assumed = dns.engine();
     let denied = isolated(ctx, |pod| dns.reached(ctx, assumed.as_ref(), pod, Protocol::Udp) == Some(Verdict::Deny));
     for (ns, pods) in denied {
-        let namespace = &ctx.world.namespaces[ns.index()].name;
         let names = workload_names(ctx, &pods);
         let policies = deciding(ctx, &pods);
         let all_silent = one_per_class(ctx, &pods).iter().all(|pod| {
@@ -97,9 +98,7 @@ fn forgotten(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         }
         finding.affected = names.len();
         finding.help = Some("allow the DNS pods, over UDP and TCP".to_owned());
-        finding
-            .fixes
-            .push(Fix { title: "allow every pod of the namespace to look up names".to_owned(), yaml: rule(namespace) });
+        finding.fixes.push(Fix::put(ctx.world, "allow every pod of the namespace to look up names", allow_dns(ns)));
         out.push(finding);
     }
 }
@@ -128,12 +127,6 @@ fn deciding(ctx: &Ctx<'_, '_>, pods: &[PodId]) -> (Option<watertight_model::Orig
     (at, names, object)
 }
 
-fn rule(namespace: &str) -> String {
-    format!(
-        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: allow-dns\n  namespace: {namespace}\nspec:\n  podSelector: {{}}\n  policyTypes:\n  - Egress\n  egress:\n  - to:\n    - namespaceSelector:\n        matchLabels:\n          kubernetes.io/metadata.name: kube-system\n      podSelector:\n        matchLabels:\n          k8s-app: kube-dns\n    ports:\n    - protocol: UDP\n      port: 53\n    - protocol: TCP\n      port: 53\n"
-    )
-}
-
 fn tcp(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     let dns = ctx.dns();
     let assumed = dns.engine();
@@ -151,8 +144,7 @@ fn tcp(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         let mut finding = TCP.finding(policies.2, policies.0, message);
         finding.affected = names.len();
         finding.help = Some("add `{protocol: TCP, port: 53}` beside the UDP entry".to_owned());
-        let yaml = rule(&ctx.world.namespaces[ns.index()].name);
-        finding.fixes.push(Fix { title: "allow both protocols to the DNS pods".to_owned(), yaml });
+        finding.fixes.push(Fix::put(ctx.world, "allow both protocols to the DNS pods", allow_dns(ns)));
         out.push(finding);
     }
 }

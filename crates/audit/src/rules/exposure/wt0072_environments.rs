@@ -1,8 +1,8 @@
 //! WT0072: traffic between environments.
 
-use super::Lint;
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
+use crate::rules::{Check, Lint};
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_engine::classes::ClassId;
 use watertight_model::WorkloadId;
@@ -18,7 +18,7 @@ pub(super) const LINT: Lint = Lint {
            rule or because nothing isolates them.\n\nExample: `dev/shell` reaches `prod/db` by default.\n\nFix: a \
            default deny on the higher side, or an Admin-tier Deny between the two.\n\nSilent: environments that are \
            not in the order; the other way round.",
-    check,
+    check: Check::World(check),
 };
 
 /// Who reaches whom between two environments: sources, destinations, pairs.

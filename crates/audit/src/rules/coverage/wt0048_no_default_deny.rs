@@ -1,10 +1,12 @@
 //! WT0047 and WT0048: a namespace with policies in which a pod deployed tomorrow is open.
 
-use super::Lint;
 use crate::context::Ctx;
 use crate::coverage::NamespaceCoverage;
-use crate::finding::{Finding, Fix, Severity};
-use watertight_model::Verdict;
+use crate::finding::{Finding, Severity};
+use crate::fix::Fix;
+use crate::rules::write::{allow_dns, default_deny};
+use crate::rules::{Check, Lint};
+use watertight_model::{Direction, Verdict};
 
 /// Ingress.
 pub(super) const INGRESS: Lint = Lint {
@@ -17,7 +19,7 @@ pub(super) const INGRESS: Lint = Lint {
            web`, `app: api` and `app: db` by name; nothing selects the rest.\n\nFix: `podSelector: {}, policyTypes: \
            [Ingress]`, beside the rules that keep today's flows.\n\nSilent: no pod of the namespace is isolated \
            (WT0046).",
-    check: |ctx, out| check(ctx, out, false),
+    check: Check::World(|ctx, out| check(ctx, out, false)),
 };
 
 /// Egress.
@@ -30,7 +32,7 @@ pub(super) const EGRESS: Lint = Lint {
            plane and other environments are in reach.\n\nExample: `podSelector: {}, policyTypes: [Ingress]` and no \
            egress policy.\n\nFix: `podSelector: {}, policyTypes: [Egress]` together with the DNS rule \
            (WT0051).\n\nSilent: no pod of the namespace is isolated (WT0046).",
-    check: |ctx, out| check(ctx, out, true),
+    check: Check::World(|ctx, out| check(ctx, out, true)),
 };
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
@@ -56,12 +58,14 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
         finding.affected = own.total - own.covered;
         let dns = if egress { "; add the DNS rule with it" } else { "" };
         finding.help = Some(format!("add a default deny for {}{dns}", kind.to_lowercase()));
-        let yaml = format!(
-            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: default-deny-{}\n  namespace: {}\nspec:\n  podSelector: {{}}\n  policyTypes:\n  - {kind}\n",
-            kind.to_lowercase(),
-            namespace.name
-        );
-        finding.fixes.push(Fix { title: "isolate every pod of the namespace".to_owned(), yaml });
+        let direction = if egress { Direction::Egress } else { Direction::Ingress };
+        let deny = Fix::put(ctx.world, "isolate every pod of the namespace", default_deny(n.namespace, direction));
+        finding.fixes.push(if egress {
+            let names = Fix::put(ctx.world, "", allow_dns(n.namespace));
+            deny.and("isolate every pod of the namespace, and let all of them look up names", names)
+        } else {
+            deny
+        });
         out.push(finding);
     }
 }

@@ -1,9 +1,9 @@
 //! WT0019, WT0020, WT0022: selectors that select something else, or nothing.
 
-use super::Lint;
-use super::common::{policy_object, rules, workload_names};
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
+use crate::rules::common::{policy_object, rules, workload_names};
+use crate::rules::{Check, Lint};
 use watertight_engine::explain::words;
 use watertight_engine::selector::{matches, matches_namespace, readable};
 use watertight_engine::tri::Tri;
@@ -21,7 +21,7 @@ pub(super) const OWN_NAMESPACE: Lint = Lint {
            there, and that pods of other namespaces carry these labels.\n\nExample: `from: [{podSelector: \
            {matchLabels: {app: prometheus}}}]` in `shop`, while Prometheus runs in `monitoring`.\n\nFix: add a \
            `namespaceSelector` to the same entry.\n\nSilent: it matches a pod of its own namespace, or no pod at all.",
-    check: own_namespace,
+    check: Check::World(own_namespace),
 };
 
 /// A policy for nobody.
@@ -33,7 +33,7 @@ pub(super) const NOTHING: Lint = Lint {
     page: "Proves that `podSelector` matches no pod of the namespace, templates of controllers included.\n\nExample: \
            `app: frontned`.\n\nFix: the nearest label that pods carry.\n\nSilent: the selector is `{}` in a namespace \
            without pods, or the input has no pod of that namespace at all (a note then).",
-    check: nothing,
+    check: Check::World(nothing),
 };
 
 /// A namespace selector for nobody.
@@ -46,7 +46,7 @@ pub(super) const NAMESPACE_LABEL: Lint = Lint {
            value.\n\nExample: `namespaceSelector: {matchLabels: {name: kube-system}}` where nobody set a label \
            `name`.\n\nFix: `kubernetes.io/metadata.name`, which every namespace has; else the nearest label; else \
            label the namespace.\n\nSilent: the labels of some namespace are not known (WT0026).",
-    check: namespace_label,
+    check: Check::World(namespace_label),
 };
 
 fn own_namespace(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {

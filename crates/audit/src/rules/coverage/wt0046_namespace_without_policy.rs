@@ -1,8 +1,8 @@
 //! WT0046: a namespace whose pods are open in both directions.
 
-use super::Lint;
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, Status, some};
+use crate::rules::{Check, Lint};
 use watertight_model::Verdict;
 
 /// The lint.
@@ -16,7 +16,7 @@ pub(super) const LINT: Lint = Lint {
            on the way to those that have them.\n\nExample: `dev` has 14 workloads and no NetworkPolicy.\n\nFix: a \
            default deny with the DNS rule and the rules in use (`watertight learn`).\n\nSilent: another tier isolates \
            the pods. In kube-system it is a note.",
-    check,
+    check: Check::World(check),
 };
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {

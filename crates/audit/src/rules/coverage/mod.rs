@@ -1,0 +1,10 @@
+//! Who is isolated (WT0046 to WT0050).
+
+mod wt0046_namespace_without_policy;
+mod wt0048_no_default_deny;
+
+use super::Lint;
+
+/// By code.
+pub(super) const LINTS: &[&Lint] =
+    &[&wt0046_namespace_without_policy::LINT, &wt0048_no_default_deny::INGRESS, &wt0048_no_default_deny::EGRESS];

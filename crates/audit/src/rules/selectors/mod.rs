@@ -1,0 +1,14 @@
+//! Selectors and peers that match something else than meant (WT0018 to WT0029).
+
+mod wt0018_peer_or_instead_of_and;
+mod wt0019_selectors;
+
+use super::Lint;
+
+/// By code.
+pub(super) const LINTS: &[&Lint] = &[
+    &wt0018_peer_or_instead_of_and::LINT,
+    &wt0019_selectors::OWN_NAMESPACE,
+    &wt0019_selectors::NOTHING,
+    &wt0019_selectors::NAMESPACE_LABEL,
+];

@@ -1,0 +1,110 @@
+//! Runs one lint: what it panics over, or has no time for, costs its own findings and nobody else's.
+
+use crate::context::Ctx;
+use crate::finding::{Finding, Status};
+use crate::rules::{Check, Lint, NOT_FINISHED};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a lint and adds what it finds; if it does not finish, a finding says so.
+pub(crate) fn one(ctx: &Ctx<'_, '_>, lint: &Lint, out: &mut Vec<Finding>) {
+    let Check::World(check) = lint.check else { return };
+    ctx.start_clock();
+    let mut own = Vec::new();
+    // What a lint may leave half done is its own list, which is thrown away; the context only fills caches, each whole or
+    // not at all.
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        check(ctx, &mut own);
+    }));
+    debug_assert!(own.iter().all(|f| f.rule == lint.code), "{} reports as itself", lint.code);
+    let why = match ended {
+        Ok(()) if !ctx.is_overdue() => {
+            out.append(&mut own);
+            return;
+        }
+        Ok(()) => {
+            out.append(&mut own);
+            format!("ran over its {} s: there may be more findings of it", ctx.options.lint_time.as_secs())
+        }
+        Err(panic) => format!("failed ({}): its findings are missing", words(&*panic)),
+    };
+    let message = format!("{} {} {why}", lint.code, lint.name);
+    let mut finding = NOT_FINISHED.finding(format!("lint {}", lint.code), None, message);
+    finding.status = Status::Proved;
+    finding.help = Some("save the input with --save and report it".to_owned());
+    out.push(finding);
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "no message".to_owned()).lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{AuditOptions, Fresh};
+    use crate::finding::Severity;
+    use std::cell::Cell;
+    use std::time::Duration;
+    use watertight_engine::Engine;
+    use watertight_model::World;
+
+    const fn lint(check: fn(&Ctx<'_, '_>, &mut Vec<Finding>)) -> Lint {
+        Lint {
+            code: "WT9999",
+            name: "a-test",
+            severity: Severity::Note,
+            summary: "",
+            page: "",
+            check: Check::World(check),
+        }
+    }
+    const SOUND: Lint = lint(|_, out| out.push(SOUND.finding("x".to_owned(), None, "found".to_owned())));
+    const BROKEN: Lint = lint(|_, out| {
+        out.push(BROKEN.finding("x".to_owned(), None, "half".to_owned()));
+        let none: Option<u8> = None;
+        assert!(none.is_some(), "an assumption did not hold");
+    });
+    const SLOW: Lint = lint(|ctx, out| {
+        while !ctx.is_overdue() {}
+        out.push(SLOW.finding("x".to_owned(), None, "one of many".to_owned()));
+    });
+
+    thread_local!(static NOW: Cell<u64> = const { Cell::new(0) });
+    fn clock() -> Duration {
+        NOW.with(|now| {
+            now.set(now.get() + 1);
+            Duration::from_secs(now.get())
+        })
+    }
+
+    fn found(lints: &[&Lint]) -> Vec<(&'static str, String)> {
+        let world = World::default();
+        let engine = Engine::new(&world);
+        let fresh = Fresh::of(&world);
+        let fresh_engine = Engine::new(&fresh.world);
+        let options =
+            AuditOptions { clock: Some(clock), lint_time: Duration::from_secs(20), ..AuditOptions::default() };
+        let ctx = Ctx::new(&engine, &options, &fresh, &fresh_engine);
+        let mut out = Vec::new();
+        lints.iter().for_each(|l| one(&ctx, l, &mut out));
+        out.into_iter().map(|f| (f.rule, f.message)).collect()
+    }
+
+    #[test]
+    fn a_lint_that_panics_loses_only_its_own_findings() {
+        let out = found(&[&SOUND, &BROKEN, &SOUND]);
+        let rules: Vec<&str> = out.iter().map(|(rule, _)| *rule).collect();
+        assert_eq!(rules, ["WT9999", "WT0103", "WT9999"]);
+        assert!(out[1].1.contains("failed (an assumption did not hold)"), "{}", out[1].1);
+    }
+
+    #[test]
+    fn a_lint_that_runs_over_its_time_keeps_what_it_found() {
+        let out = found(&[&SLOW, &SOUND]);
+        let rules: Vec<&str> = out.iter().map(|(rule, _)| *rule).collect();
+        assert_eq!(rules, ["WT9999", "WT0103", "WT9999"]);
+        assert!(out[0].1.contains("one of many") && out[1].1.contains("ran over its 20 s"), "{out:?}");
+    }
+}
