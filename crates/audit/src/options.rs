@@ -2,8 +2,8 @@
 
 use crate::finding::{Finding, Severity};
 use crate::rules::table;
+use core::time::Duration;
 use std::net::IpAddr;
-use std::time::Duration;
 use watertight_model::{Origin, Protocol};
 
 /// Options of one audit.
@@ -96,8 +96,9 @@ impl Default for AuditOptions {
     }
 }
 
-/// AWS and most others, AWS over IPv6, Azure's host agent, Alibaba, ECS task credentials.
-const METADATA: [&str; 5] = ["169.254.169.254", "fd00:ec2::254", "168.63.129.16", "100.100.100.200", "169.254.170.2"];
+/// The address that AWS, Azure, Google and most others share, and AWS over IPv6. Addresses of one cloud only (168.63.129.16 of
+/// Azure, 100.100.100.200 of Alibaba, 169.254.170.2 of ECS) are for those who run there to add: elsewhere they are noise.
+const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 
 /// TCP ports of data stores and administration (IANA, and the vendors' defaults).
 const SENSITIVE: [(u16, &str); 22] = [

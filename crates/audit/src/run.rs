@@ -45,8 +45,8 @@ mod tests {
     use super::*;
     use crate::context::{AuditOptions, Fresh};
     use crate::finding::Severity;
+    use core::time::Duration;
     use std::cell::Cell;
-    use std::time::Duration;
     use watertight_engine::Engine;
     use watertight_model::World;
 
