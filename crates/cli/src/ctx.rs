@@ -19,12 +19,15 @@ pub struct Ctx<'c, 'h> {
     pub global: Global,
     /// The command as clap sees it.
     pub shape: clap::Command,
+    /// The command reports the readers' warnings that have a code of the catalogue among its findings, so they are not drawn
+    /// as well.
+    pub warnings_are_findings: bool,
 }
 
 impl<'c, 'h> Ctx<'c, 'h> {
     /// A context for one run.
     pub fn new(host: &'c mut Host<'h>, global: Global, shape: clap::Command) -> Self {
-        Self { host, global, shape }
+        Self { host, global, shape, warnings_are_findings: false }
     }
 
     /// The format asked for, if it is among those that the command has; else a usage error that names them.

@@ -44,7 +44,7 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
     let mut ctx = Ctx::new(host, cli.global, shape);
     let outcome = match cli.command {
         None => commands::start::run(&mut ctx),
-        Some(Command::Audit(args)) => commands::audit::run(args, &mut ctx),
+        Some(Command::Audit(args)) => commands::audit::run(&args, &mut ctx),
         Some(Command::Connections(args)) => commands::connections::run(args, &mut ctx),
         Some(Command::Query(args)) => commands::query::run(args, &mut ctx),
         Some(Command::Explain(args)) => commands::explain::run(args, &mut ctx),

@@ -7,7 +7,7 @@ use crate::text::count;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use watertight_cluster::{Access, AccessError, ReadOptions, Snapshot, Timeouts};
-use watertight_ingest::{Input, Loaded, Options, Refused};
+use watertight_ingest::{Diagnostic, Input, Loaded, Options, Refused};
 use watertight_model::World;
 
 /// What was read.
@@ -16,6 +16,8 @@ pub struct Source {
     pub world: World,
     /// For a live cluster: context, kubeconfig and version, in words.
     pub cluster: Option<String>,
+    /// What the readers warned of.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Reads what the flags name, warns about what is missing, and saves it if asked to.
@@ -76,7 +78,7 @@ fn files(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
         save_files(&inputs, &loaded.world, &file, &options)?;
         ctx.note(&format!("saved to `{}`", file.display()));
     }
-    Ok(Source { world: loaded.world, cluster: None })
+    Ok(Source { world: loaded.world, cluster: None, warnings: loaded.diagnostics })
 }
 
 fn input(ctx: &Ctx<'_, '_>, path: &Path) -> Result<Input, Failure> {
@@ -112,7 +114,7 @@ fn live(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
     let cluster = format!("{place}{version}");
     // Which cluster was asked must never be a guess.
     ctx.note(&format!("cluster: {cluster}"));
-    Ok(Source { world: loaded.world, cluster: Some(cluster) })
+    Ok(Source { world: loaded.world, cluster: Some(cluster), warnings: loaded.diagnostics })
 }
 
 /// A cluster that cannot be reached. A kubeconfig that is there and broken is bad input.
@@ -141,7 +143,9 @@ pub fn read(ctx: &mut Ctx<'_, '_>, inputs: &[Input], options: &Options) -> Resul
 }
 
 fn said(ctx: &mut Ctx<'_, '_>, loaded: &Loaded, begun: Instant) {
-    ctx.diagnostics(&loaded.diagnostics, &loaded.world.sources);
+    let findings = ctx.warnings_are_findings;
+    let shown = loaded.diagnostics.iter().filter(|d| !(findings && is_finding(d)));
+    ctx.diagnostics(&shown.cloned().collect::<Vec<_>>(), &loaded.world.sources);
     let world = &loaded.world;
     let policies = world.policies.len() + world.cluster_policies.len();
     ctx.detail(&format!(
@@ -153,6 +157,11 @@ fn said(ctx: &mut Ctx<'_, '_>, loaded: &Loaded, begun: Instant) {
         count(policies, "policy"),
         begun.elapsed().as_secs_f64() * 1000.0,
     ));
+}
+
+/// A warning with a code of the catalogue: the auditor reports it among the findings.
+pub fn is_finding(diagnostic: &Diagnostic) -> bool {
+    diagnostic.code.starts_with("WT")
 }
 
 /// Input that was refused: 3 if all that is wrong is that files cannot be reached, else 2.

@@ -10,6 +10,7 @@ use crate::view::audit::{AuditView, Detail};
 /// Runs it.
 pub fn run(ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
     let format = ctx.format(AuditView::FORMATS)?;
+    ctx.warnings_are_findings = true;
     let source = match source::load(ctx) {
         Ok(source) => source,
         Err(mut failure) => {
@@ -27,7 +28,7 @@ pub fn run(ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
-    let exit = report(&source, Detail::Screen, ctx)?;
+    let exit = report(&source, Detail::Screen, None, None, ctx)?;
     if format == Format::Table {
         ctx.print("\nNext: watertight connections      watertight blast --rank      watertight flows import --help\n")?;
     }

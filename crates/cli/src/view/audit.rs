@@ -30,6 +30,10 @@ pub struct AuditView {
     cni: Vec<CniView>,
     /// Worst first.
     pub findings: Vec<FindingView>,
+    /// Findings that an annotation or a comment accepts.
+    suppressed: Vec<SuppressedView>,
+    /// Findings that the baseline holds.
+    baselined: Vec<FindingView>,
     #[serde(skip)]
     facts: Vec<(String, Text)>,
     #[serde(skip)]
@@ -45,6 +49,16 @@ pub enum Detail {
     List,
     /// All, with the user's lines and fixes.
     Full,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SuppressedView {
+    #[serde(flatten)]
+    finding: FindingView,
+    reason: String,
+    until: Option<String>,
+    by: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,7 +171,8 @@ fn enforces(value: Enforces) -> &'static str {
 
 impl AuditView {
     /// The auditor's report, limited to what concerns `scope`. Grade and totals are those of the whole cluster.
-    pub fn of(engine: &Engine<'_>, audit: &Audit, scope: Option<NamespaceId>, detail: Detail) -> Self {
+    /// `old`: findings that a baseline holds.
+    pub fn of(engine: &Engine<'_>, audit: &Audit, old: &[Finding], scope: Option<NamespaceId>, detail: Detail) -> Self {
         let world = engine.world();
         let name = |id: NamespaceId| world.namespaces[id.index()].name.to_string();
         let mine = |id: NamespaceId| scope.is_none_or(|ns| ns == id);
@@ -207,6 +222,18 @@ impl AuditView {
             },
             cni: audit.cni.iter().map(|c| cni(world, c)).collect(),
             findings: audit.findings.iter().filter(concerns).map(|f| finding(engine, f, detail)).collect(),
+            suppressed: audit
+                .suppressed
+                .iter()
+                .filter(|s| concerns(&&s.finding))
+                .map(|s| SuppressedView {
+                    finding: finding(engine, &s.finding, detail),
+                    reason: s.reason.clone(),
+                    until: s.until.clone(),
+                    by: s.by.clone(),
+                })
+                .collect(),
+            baselined: old.iter().filter(concerns).map(|f| finding(engine, f, detail)).collect(),
             facts: facts(world, audit),
             detail,
         }
@@ -329,6 +356,15 @@ impl Report for AuditView {
         }
         if self.findings.is_empty() {
             page.line(toned(Tone::Good, "No findings."));
+        }
+        let set_aside = [(self.suppressed.len(), "suppressed"), (self.baselined.len(), "in the baseline")];
+        let set_aside: Vec<String> = set_aside
+            .into_iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{} {what}", count(n, "finding")))
+            .collect();
+        if !set_aside.is_empty() {
+            page.line(format!("Not shown: {} (`-o json` lists them)", set_aside.join(", ")));
         }
         page
     }

@@ -8,3 +8,4 @@ mod docs;
 mod formats;
 mod live;
 mod published;
+mod suppress;
