@@ -9,7 +9,7 @@ use crate::view::audit::{AuditView, Detail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use watertight_audit::{AuditOptions, Baseline, Finding, Noticed, Severity, audit, baseline};
 use watertight_engine::Engine;
 
@@ -58,7 +58,7 @@ pub(super) fn options(source: &Source, ctx: &Ctx<'_, '_>) -> AuditOptions {
     AuditOptions {
         // The day where Kubernetes keeps its time.
         today: Some(ctx.host.now.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()),
-        clock: Some(|| Duration::from(BEGUN.elapsed())),
+        clock: Some(|| BEGUN.elapsed()),
         noticed: noticed.collect(),
         ..AuditOptions::default()
     }
