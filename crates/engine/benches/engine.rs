@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use watertight_engine::Engine;
 use watertight_engine::blast::{BlastOptions, rank};
 use watertight_engine::connections::{Detail, connections};
+use watertight_engine::diff::{DiffOptions, diff};
 use watertight_engine::explain::explain;
 use watertight_engine::reach::Reach;
 use watertight_model::{Endpoint, Flow, L4, PodId, Protocol, World};
@@ -52,10 +53,30 @@ fn main() {
     let (list, entries) = median(5, || connections(&engine, Detail::Workloads));
     println!("workload list, 10k pods, 1k policies: {} for {} entries", show(list), entries.len());
     explain_table(&world);
+    diff_table(&world);
     let distinct = synthetic::world(Scale { pods: 10 * k, replicas: 1, policies: 10 * k, namespaces: 100 });
     let engine = Engine::new(&distinct);
     let (all, ranks) = median(3, || rank(&engine, BlastOptions::default()));
     println!("blast radius of all {} classes (reach included): {}", ranks.len(), show(all));
+}
+
+/// Two worlds compared: nothing changed, one policy gone, one policy in ten gone. Blame and blast radius included.
+fn diff_table(world: &World) {
+    let without = |gone: &dyn Fn(usize) -> bool| {
+        let mut out = world.clone();
+        let kept = out.policies.into_iter().enumerate().filter(|(i, _)| !gone(*i));
+        out.policies = kept.map(|(_, policy)| policy).collect();
+        out
+    };
+    let changes = [
+        ("nothing changed", without(&|_| false)),
+        ("one policy removed", without(&|i| i == 500)),
+        ("every tenth policy removed", without(&|i| i % 10 == 0)),
+    ];
+    for (name, after) in changes {
+        let (time, found) = median(3, || diff(world, &after, DiffOptions::default()));
+        println!("diff, 10k pods, 1k policies, {name}: {} for {} rows", show(time), found.rows.len());
+    }
 }
 
 fn explain_table(world: &World) {

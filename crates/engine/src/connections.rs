@@ -213,7 +213,7 @@ fn on_one_node(engine: &Engine<'_>, world: &World, from: &Party, to: &Party, pai
 }
 
 /// Ports of one pair of pods, by asking for one port of every interval that any policy could tell apart.
-fn exact(engine: &Engine<'_>, from: PodId, to: PodId, within: &PortPair) -> PortPair {
+pub(crate) fn exact(engine: &Engine<'_>, from: PodId, to: PodId, within: &PortPair) -> PortPair {
     let mut out = PortPair { sure: PortSet::none(), possible: PortSet::none() };
     for protocol in Protocol::ALL {
         let mut cuts = crate::query::port_cuts(engine, from, to, protocol);

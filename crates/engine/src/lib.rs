@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`tri`] (three-valued matches), [`selector`] and [`block`] (what matches what), `peers` (rules against
 //! endpoints), `tiers` and `decide` (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
-//! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`].
+//! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`], [`diff`].
 
 mod bits;
 pub mod blast;
@@ -14,6 +14,7 @@ pub mod block;
 pub mod classes;
 pub mod connections;
 mod decide;
+pub mod diff;
 pub mod explain;
 mod peers;
 pub mod query;
