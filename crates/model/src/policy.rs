@@ -33,10 +33,10 @@ impl Direction {
 /// already applied); lints do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Presence {
-    /// Not written, or `null`.
+    /// Not written.
     #[default]
     Absent,
-    /// Written as `[]` or `{}`.
+    /// Written as `[]` or `{}`, or with nothing after the colon (`null`).
     Empty,
     /// Written with content.
     Filled,
@@ -116,7 +116,7 @@ pub struct Rule {
 /// The peers of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peers {
-    /// `from`/`to` absent ([`Presence::Absent`]) or `[]` ([`Presence::Empty`]): no restriction.
+    /// `from`/`to` absent ([`Presence::Absent`]) or written with nothing in it ([`Presence::Empty`]): no restriction.
     Any(Presence),
     /// At least one entry; traffic matches if any entry does.
     Of(Vec<Peer>),
@@ -171,8 +171,8 @@ pub struct BlockCidr {
 /// The ports of a NetworkPolicy rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ports {
-    /// `ports` absent ([`Presence::Absent`]) or `[]` ([`Presence::Empty`]): every port of every protocol. (Whether
-    /// protocols other than TCP, UDP and SCTP are included, the API leaves open: semantics row 68.)
+    /// `ports` absent ([`Presence::Absent`]) or written with nothing in it ([`Presence::Empty`]): every port of every
+    /// protocol. (Whether protocols other than TCP, UDP and SCTP are included, the API leaves open: semantics row 68.)
     Any(Presence),
     /// At least one entry; traffic matches if any entry does.
     Of(Vec<PortEntry>),

@@ -7,7 +7,7 @@ use watertight_engine::query::evaluated;
 use watertight_engine::selector::{matches, readable};
 use watertight_model::{
     Direction, Endpoint, Flow, L4, NamespaceId, NetworkPolicy, PodId, PolicyRef, PortMatch, Ports, Protocol, Rule,
-    Verdict, WorkloadId,
+    Verdict, WorkloadId, World,
 };
 
 /// `NetworkPolicy namespace/name`.
@@ -68,10 +68,11 @@ pub(crate) fn verdict(ctx: &Ctx<'_, '_>, flow: &Flow) -> Verdict {
 
 /// Every rule of every NetworkPolicy that has an effect: policy's place, policy, direction, rule's place, rule. Ends early
 /// when the lint's time is over.
-pub(crate) fn rules<'a>(
-    ctx: &'a Ctx<'_, '_>,
-) -> impl Iterator<Item = (usize, &'a NetworkPolicy, Direction, usize, &'a Rule)> + 'a {
-    ctx.world.policies.iter().enumerate().take_while(|_| !ctx.is_overdue()).flat_map(|(i, policy)| {
+pub(crate) fn rules<'a, 'w: 'a>(
+    ctx: &'a Ctx<'_, 'w>,
+) -> impl Iterator<Item = (usize, &'w NetworkPolicy, Direction, usize, &'w Rule)> + 'a {
+    let world: &'w World = ctx.world;
+    world.policies.iter().enumerate().take_while(|_| !ctx.is_overdue()).flat_map(|(i, policy)| {
         Direction::BOTH.into_iter().filter(|d| policy.isolates(*d)).flat_map(move |direction| {
             policy.rules(direction).iter().enumerate().map(move |(j, rule)| (i, policy, direction, j, rule))
         })

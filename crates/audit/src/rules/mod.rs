@@ -11,9 +11,11 @@ mod mesh;
 mod platform;
 mod ports;
 mod presence;
+pub(crate) mod receivers;
 mod redundancy;
 mod selectors;
 mod tiers;
+pub(crate) mod trial;
 pub(crate) mod write;
 mod written;
 

@@ -164,7 +164,12 @@ fn destinations(engine: &Engine<'_>, question: &Question) -> (Destinations, Opti
 
 /// What the evaluated policies say, leaving aside those that are not evaluated.
 pub fn evaluated(verdict: &FlowVerdict) -> Verdict {
-    let half = |h: &Half| match h.reason {
+    evaluated_half(&verdict.egress).and(evaluated_half(&verdict.ingress))
+}
+
+/// As [`evaluated`], for one side.
+pub fn evaluated_half(half: &Half) -> Verdict {
+    match half.reason {
         Reason::OwnAddress
         | Reason::NotSubject
         | Reason::LocalNode
@@ -174,8 +179,7 @@ pub fn evaluated(verdict: &FlowVerdict) -> Verdict {
         | Reason::BaselineAccept => Verdict::Allow,
         Reason::AdminDeny | Reason::PolicyDeny | Reason::BaselineDeny => Verdict::Deny,
         Reason::Unclear => Verdict::Depends,
-    };
-    half(&verdict.egress).and(half(&verdict.ingress))
+    }
 }
 
 /// First ports of the ranges that the policies on either pod tell apart, for one protocol; 0 is among them.

@@ -402,7 +402,8 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn presence(node: Option<&Node<'_>>) -> watertight_model::policy::Presence {
     use watertight_model::policy::Presence;
     match node.map(|n| &n.value) {
-        None | Some(Value::Null) => Presence::Absent,
+        None => Presence::Absent,
+        Some(Value::Null) => Presence::Empty,
         Some(Value::Seq(items)) if items.is_empty() => Presence::Empty,
         Some(Value::Map(entries)) if entries.is_empty() => Presence::Empty,
         Some(_) => Presence::Filled,

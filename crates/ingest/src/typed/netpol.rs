@@ -107,7 +107,7 @@ fn rules(cx: &mut Cx<'_>, path: &Path<'_>, node: Option<&Node<'_>>, peers_field:
 }
 
 fn ports(cx: &mut Cx<'_>, path: &Path<'_>, node: Option<&Node<'_>>) -> Ports {
-    let Some(items) = cx.list(path, node) else { return Ports::Any(Presence::Absent) };
+    let Some(items) = cx.list(path, node) else { return Ports::Any(presence(node)) };
     if presence(node) == Presence::Empty {
         return Ports::Any(Presence::Empty);
     }
@@ -176,7 +176,7 @@ fn port(cx: &mut Cx<'_>, path: &Path<'_>, node: &Node<'_>) -> Option<PortEntry> 
 }
 
 fn peers(cx: &mut Cx<'_>, path: &Path<'_>, node: Option<&Node<'_>>) -> Peers {
-    let Some(items) = cx.list(path, node) else { return Peers::Any(Presence::Absent) };
+    let Some(items) = cx.list(path, node) else { return Peers::Any(presence(node)) };
     if presence(node) == Presence::Empty {
         return Peers::Any(Presence::Empty);
     }
