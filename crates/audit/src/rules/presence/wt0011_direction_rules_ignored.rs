@@ -16,11 +16,11 @@ pub(super) const LINT: Lint = Lint {
     name: "direction-rules-ignored",
     severity: Severity::Error,
     summary: "a policy has rules for a direction that its policyTypes does not name",
-    page: "The rules stand in the file and have no effect: `policyTypes` decides which directions a policy is about. \
-           Proves that naming the direction would change what passes.\n\nExample: `policyTypes: [Ingress]` with \
-           `egress: [...]`: egress stays open.\n\nFix: add the direction (what its rules do not name is then denied), or \
-           delete the rules.\n\nSilent: nothing would change, because the rules allow everything, or other policies \
-           isolate the same pods and allow the same.",
+    page: "The rules stand in the file and have no effect: `policyTypes` decides which directions a policy is \
+           about. Proves that naming the direction would change what passes.\n\nExample: `policyTypes: \
+           [Ingress]` with `egress: [...]`: egress stays open.\n\nFix: add the direction (what its rules do not \
+           name is then denied), or delete the rules.\n\nSilent: nothing would change, because the rules allow \
+           everything, or other policies isolate the same pods and allow the same.",
     check: Check::World(check),
 };
 

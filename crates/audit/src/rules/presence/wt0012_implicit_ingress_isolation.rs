@@ -16,11 +16,11 @@ pub(super) const LINT: Lint = Lint {
     name: "implicit-ingress-isolation",
     severity: Severity::Warning,
     summary: "an egress policy without policyTypes denies all ingress as well",
-    page: "Without `policyTypes` a policy is always about ingress, and about egress if it has egress rules. One that only \
-           has egress rules therefore denies all ingress. Proves that the pods lose ingress by this policy \
-           alone.\n\nExample: an \"allow DNS\" policy that also cuts all ingress.\n\nFix: `policyTypes: \
-           [Egress]`; if the denial is meant, `[Ingress, Egress]` says so.\n\nSilent: another policy isolates the same \
-           pods for ingress, or `ingress: []` is written out.",
+    page: "Without `policyTypes` a policy is always about ingress, and about egress if it has egress rules. One \
+           that only has egress rules therefore denies all ingress. Proves that the pods lose ingress by this \
+           policy alone.\n\nExample: an \"allow DNS\" policy that also cuts all ingress.\n\nFix: `policyTypes: \
+           [Egress]`; if the denial is meant, `[Ingress, Egress]` says so.\n\nSilent: another policy isolates \
+           the same pods for ingress, or `ingress: []` is written out.",
     check: Check::World(check),
 };
 

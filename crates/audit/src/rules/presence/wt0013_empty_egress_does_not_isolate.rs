@@ -16,11 +16,11 @@ pub(super) const LINT: Lint = Lint {
     name: "empty-egress-does-not-isolate",
     severity: Severity::Error,
     summary: "an empty list of egress rules without policyTypes leaves egress open",
-    page: "Without `policyTypes` a policy is about egress only if it has egress rules; `egress: []` has none, so egress \
-           stays open. Proves that connections out of the pods are allowed by default, and would be denied if \
-           `policyTypes` named Egress.\n\nExample: `spec: {podSelector: {}, egress: []}`, meant as \"no \
-           egress\".\n\nFix: `policyTypes: [Egress]`, or both directions.\n\nSilent: another policy isolates the same \
-           pods for egress, or `policyTypes` is written.",
+    page: "Without `policyTypes` a policy is about egress only if it has egress rules; `egress: []` has none, \
+           so egress stays open. Proves that connections out of the pods are allowed by default, and would be \
+           denied if `policyTypes` named Egress.\n\nExample: `spec: {podSelector: {}, egress: []}`, meant as \
+           \"no egress\".\n\nFix: `policyTypes: [Egress]`, or both directions.\n\nSilent: another policy \
+           isolates the same pods for egress, or `policyTypes` is written.",
     check: Check::World(check),
 };
 

@@ -16,11 +16,12 @@ pub(super) const LINT: Lint = Lint {
     name: "empty-list-means-everyone",
     severity: Severity::Error,
     summary: "an empty `from`, `to` or `ports` is written out, and means all of them",
-    page: "An empty list of peers is every peer, an empty list of ports is every port. Proves that connections pass by \
-           this rule that would be denied without it.\n\nExample: `ingress: [{from: [], ports: [{port: 80}]}]` reads \
-           \"from nobody\" and means \"from everybody\".\n\nFix: if nobody is meant, delete the rule; if everybody is \
-           meant, delete the empty key.\n\nSilent: the key is absent, or the rule is `{}`, which is the usual spelling \
-           of \"everything\"; other rules allow the same. Only in files: a cluster does not keep empty lists.",
+    page: "An empty list of peers is every peer, an empty list of ports is every port. Proves that connections \
+           pass by this rule that would be denied without it.\n\nExample: `ingress: [{from: [], ports: [{port: \
+           80}]}]` reads \"from nobody\" and means \"from everybody\".\n\nFix: if nobody is meant, delete the \
+           rule; if everybody is meant, delete the empty key.\n\nSilent: the key is absent, or the rule is \
+           `{}`, which is the usual spelling of \"everything\"; other rules allow the same. Only in files: a \
+           cluster does not keep empty lists.",
     check: Check::World(check),
 };
 

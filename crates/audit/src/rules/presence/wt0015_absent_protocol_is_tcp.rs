@@ -17,10 +17,10 @@ pub(super) const LINT: Lint = Lint {
     name: "absent-protocol-is-tcp",
     severity: Severity::Warning,
     summary: "a port entry without a protocol, for pods that serve this port over UDP or SCTP only",
-    page: "An absent `protocol` is TCP. Proves that of the pods that declare the number none does so for TCP, and that \
-           the protocol that they do declare is denied to those whom the rule names.\n\nExample: `ports: [{port: \
-           53}]` for a server that declares 53/UDP.\n\nFix: write the protocol, or one entry for each.\n\nSilent: some \
-           pod declares the number for TCP; another rule allows the other protocol.",
+    page: "An absent `protocol` is TCP. Proves that of the pods that declare the number none does so for TCP, \
+           and that the protocol that they do declare is denied to those whom the rule names.\n\nExample: \
+           `ports: [{port: 53}]` for a server that declares 53/UDP.\n\nFix: write the protocol, or one entry \
+           for each.\n\nSilent: some pod declares the number for TCP; another rule allows the other protocol.",
     check: Check::World(check),
 };
 

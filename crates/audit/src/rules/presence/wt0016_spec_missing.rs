@@ -16,11 +16,11 @@ pub(super) const LINT: Lint = Lint {
     name: "spec-missing",
     severity: Severity::Error,
     summary: "a NetworkPolicy without a spec selects the whole namespace and denies all ingress",
-    page: "An absent or empty `spec` is one with an empty `podSelector` and no rule: every pod of the namespace, no \
-           ingress. Proves which pods lose ingress by it.\n\nExample: an object whose `spec` was lost on the way \
-           through a template. (`podSelector` written beside `metadata` instead of under `spec` is WT0001.)\n\nFix: write \
-           the spec, or delete the object; if the denial is meant, write it out.\n\nLess: a warning where other policies \
-           isolate all pods of the namespace anyway.",
+    page: "An absent or empty `spec` is one with an empty `podSelector` and no rule: every pod of the \
+           namespace, no ingress. Proves which pods lose ingress by it.\n\nExample: an object whose `spec` was \
+           lost on the way through a template. (`podSelector` written beside `metadata` instead of under `spec` \
+           is WT0001.)\n\nFix: write the spec, or delete the object; if the denial is meant, write it \
+           out.\n\nLess: a warning where other policies isolate all pods of the namespace anyway.",
     check: Check::World(check),
 };
 

@@ -15,12 +15,12 @@ pub(super) const LINT: Lint = Lint {
     name: "rule-less-policy-denies",
     severity: Severity::Note,
     summary: "a policy for some pods, without a rule, is all that denies their traffic",
-    page: "A policy without rules looks as if it did nothing. It isolates the pods that it selects, and where it is the \
-           only one that does, they lose everything. Proves that, and says what is lost.\n\nExample: a generated policy \
-           for a pod without traffic: `spec: {podSelector: {matchLabels: {app: idle}}}`.\n\nFix: none; this states the \
-           effect.\n\nSilent: another policy isolates the same pods; the policy is the default deny of a namespace \
-           (`podSelector: {}`); the empty list of rules is written out (`ingress: []`). WT0012 and WT0016 speak of \
-           policies that isolate by accident.",
+    page: "A policy without rules looks as if it did nothing. It isolates the pods that it selects, and where \
+           it is the only one that does, they lose everything. Proves that, and says what is lost.\n\nExample: \
+           a generated policy for a pod without traffic: `spec: {podSelector: {matchLabels: {app: \
+           idle}}}`.\n\nFix: none; this states the effect.\n\nSilent: another policy isolates the same pods; \
+           the policy is the default deny of a namespace (`podSelector: {}`); the empty list of rules is \
+           written out (`ingress: []`). WT0012 and WT0016 speak of policies that isolate by accident.",
     check: Check::World(check),
 };
 
