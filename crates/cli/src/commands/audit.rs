@@ -2,7 +2,7 @@
 
 use crate::ctx::Ctx;
 use crate::exit::{Exit, Failure};
-use crate::render::Report;
+use crate::render::{Format, Report};
 use crate::source::{self, Source, is_finding, write_whole};
 use crate::text::count;
 use crate::view::audit::{AuditView, Detail};
@@ -32,11 +32,12 @@ pub struct AuditArgs {
 
 /// Runs it.
 pub fn run(args: &AuditArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
-    ctx.format(AuditView::FORMATS)?;
+    let format = ctx.format(AuditView::FORMATS)?;
     ctx.warnings_are_findings = true;
     let known = args.baseline.as_deref().map(read_baseline).transpose()?;
     let source = source::load(ctx)?;
-    let detail = if args.full { Detail::Full } else { Detail::List };
+    // A document is kept, and read where the input is not at hand.
+    let detail = if args.full || format == Format::Html { Detail::Full } else { Detail::List };
     report(&source, detail, known.as_ref(), args.write_baseline.as_deref(), ctx)
 }
 
@@ -76,20 +77,20 @@ pub(super) fn report(
     let engine = Engine::new(&source.world);
     let options = options(source, ctx);
     let mut found = ctx.timed("audit", || audit(&engine, &options));
-    let mut old = Vec::new();
+    let mut old = None;
     if let Some(file) = write {
         let all: Vec<&Finding> = found.findings.iter().collect();
         write_whole(file, baseline::write(&source.world, &all).as_bytes())?;
         ctx.note(&format!("{} accepted for now in `{}`", count(all.len(), "finding"), file.display()));
-        old = std::mem::take(&mut found.findings);
+        old = Some(std::mem::take(&mut found.findings));
     } else if let Some(known) = known {
         let against = known.apply(&source.world, &mut found.findings);
         for mended in &against.mended {
             ctx.note(&format!("the baseline holds `{mended}`, which is mended: its line can go"));
         }
-        old = against.old;
+        old = Some(against.old);
     }
-    let view = AuditView::of(&engine, &found, &old, scope, detail);
+    let view = AuditView::of(&engine, &found, old.as_deref(), scope, detail);
     ctx.emit(&view)?;
     Ok(ctx.findings(view.worst()).worst(ctx.unless_whole(found.certainty.whole)))
 }

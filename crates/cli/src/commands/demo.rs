@@ -138,7 +138,7 @@ fn walk(ctx: &mut Ctx<'_, '_>) -> Result<DemoView, Failure> {
     let (before, flat, reach) = state(&engine, taken);
     let mut steps = vec![
         step("Flat: every pod reaches every pod", "audit -f demo/cluster", {
-            AuditView::of(&engine, &flat, &[], None, Detail::Screen).page().blocks
+            AuditView::of(&engine, &flat, None, None, Detail::Screen).page().blocks
         }),
         step(&format!("What an attacker in {TAKEN} reaches"), &format!("blast -f demo/cluster {TAKEN}"), {
             reached(&BlastView::of(&world, &reach, BlastOptions::default()))

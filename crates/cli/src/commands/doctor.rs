@@ -35,7 +35,8 @@ struct CheckView {
 }
 
 impl Report for DoctorView {
-    const FORMATS: &'static [Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Csv];
+    const FORMATS: &'static [Format] =
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html, Format::Csv];
 
     fn page(&self) -> Page {
         let mut page = Page::default();

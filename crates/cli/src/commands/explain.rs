@@ -62,6 +62,10 @@ struct LintView {
 }
 
 impl Report for LintView {
+    fn title(&self) -> &'static str {
+        "Watertight lint"
+    }
+
     fn page(&self) -> Page {
         Page { blocks: vec![Block::Markdown(self.text.clone())] }
     }

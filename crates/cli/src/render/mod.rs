@@ -1,19 +1,27 @@
 //! Data in, text out: one file per format.
 //!
 //! A command's answer is a [`Report`]: data (for JSON and YAML), a page (for people and Markdown), and where it makes
-//! sense rows, a graph or SARIF. The findings are the same whatever the format.
+//! sense rows, a graph, or results (findings, assertions) for SARIF, GitHub, JUnit and OpenReports. The findings are the same
+//! whatever the format.
 
 pub mod csv;
 pub mod dot;
+pub mod github;
+pub mod html;
 pub mod json;
+pub mod junit;
 pub mod markdown;
+pub mod openreports;
+pub mod results;
 pub mod sarif;
 pub mod terminal;
+pub mod xml;
 pub mod yaml;
 
 use crate::diagnostics::ErrorView;
 use crate::page::Page;
 use clap::ValueEnum;
+use results::Results;
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -35,6 +43,15 @@ pub enum Format {
     Sarif,
     /// Comma-separated values with a heading.
     Csv,
+    /// One HTML file without scripts, to read, print or attach.
+    Html,
+    /// Annotations in the log of a GitHub workflow.
+    Github,
+    /// JUnit XML, for test reports of CI systems.
+    Junit,
+    /// Report and ClusterReport objects of openreports.io.
+    #[value(name = "openreports")]
+    OpenReports,
 }
 
 impl Format {
@@ -48,12 +65,30 @@ impl Format {
             Format::Dot => "dot",
             Format::Sarif => "sarif",
             Format::Csv => "csv",
+            Format::Html => "html",
+            Format::Github => "github",
+            Format::Junit => "junit",
+            Format::OpenReports => "openreports",
         }
     }
 }
 
 /// Formats of every report.
-pub const BASIC: &[Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown];
+pub const BASIC: &[Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html];
+
+/// Formats of an answer that is a list of findings or assertions.
+pub const LISTED: &[Format] = &[
+    Format::Table,
+    Format::Json,
+    Format::Yaml,
+    Format::Markdown,
+    Format::Html,
+    Format::Csv,
+    Format::Sarif,
+    Format::Github,
+    Format::Junit,
+    Format::OpenReports,
+];
 
 /// A command's answer.
 pub trait Report: Serialize {
@@ -78,9 +113,14 @@ pub trait Report: Serialize {
         dot::Graph::default()
     }
 
-    /// Findings as SARIF results.
-    fn sarif(&self) -> sarif::Log {
-        sarif::Log::default()
+    /// Findings or assertions, for the formats that list them.
+    fn results(&self) -> Results {
+        Results::default()
+    }
+
+    /// The title of a document of its own.
+    fn title(&self) -> &'static str {
+        "Watertight"
     }
 }
 
@@ -101,8 +141,12 @@ pub fn write<R: Report>(report: &R, format: Format, look: Look, out: &mut dyn Wr
         Format::Yaml => yaml::write(report, out),
         Format::Markdown => out.write_all(markdown::text(&report.page()).as_bytes()),
         Format::Dot => out.write_all(report.graph().text().as_bytes()),
-        Format::Sarif => json::write(&report.sarif(), out),
         Format::Csv => report.each_row(&mut |cells| csv::row(cells, out)),
+        Format::Html => out.write_all(html::text(report.title(), &report.page()).as_bytes()),
+        Format::Sarif => json::write(&sarif::log(&report.results()), out),
+        Format::Github => github::write(&report.results(), out),
+        Format::Junit => junit::write(&report.results(), out),
+        Format::OpenReports => json::write(&openreports::list(&report.results()), out),
     }
 }
 
@@ -111,8 +155,11 @@ pub fn write_error(error: &ErrorView, format: Format, out: &mut dyn Write) -> io
     match format {
         Format::Json => json::write(error, out),
         Format::Yaml => yaml::write(error, out),
-        Format::Sarif => json::write(&sarif::Log::failed(error), out),
-        Format::Table | Format::Markdown | Format::Dot | Format::Csv => Ok(()),
+        Format::Sarif => json::write(&sarif::log(&Results::failed(error)), out),
+        Format::Github => github::write(&Results::failed(error), out),
+        Format::Junit => junit::write(&Results::failed(error), out),
+        Format::OpenReports => json::write(&openreports::list(&Results::failed(error)), out),
+        Format::Table | Format::Markdown | Format::Html | Format::Dot | Format::Csv => Ok(()),
     }
 }
 

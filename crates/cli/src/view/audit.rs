@@ -4,12 +4,13 @@ use super::Head;
 use super::finding::{FindingView, concerns, finding};
 use crate::diagnostics::PlaceView;
 use crate::page::{Page, Table, Text, Tone, toned};
-use crate::render::{Format, Report, sarif};
+use crate::render::results::{Level, Outcome, Results, Rule};
+use crate::render::{Format, LISTED, Report};
 use crate::text::{count, number, percent};
 use serde::Serialize;
 use watertight_audit::cni::Enforces;
 use watertight_audit::coverage::Ratio;
-use watertight_audit::{Audit, Finding, catalogue};
+use watertight_audit::{Audit, Finding, baseline, catalogue};
 use watertight_engine::Engine;
 use watertight_model::{NamespaceId, Verdict, World};
 
@@ -38,6 +39,12 @@ pub struct AuditView {
     facts: Vec<(String, Text)>,
     #[serde(skip)]
     detail: Detail,
+    /// A baseline was given, be it empty.
+    #[serde(skip)]
+    against_baseline: bool,
+    /// Where findings are shown that stand in no file.
+    #[serde(skip)]
+    first_source: Option<String>,
 }
 
 /// How much of the findings people get to see.
@@ -136,6 +143,23 @@ struct EvidenceView {
     place: Option<PlaceView>,
 }
 
+/// Fingerprints of all findings, so numbered that a finding has the same one with a baseline and without.
+struct Prints {
+    old: Vec<String>,
+    new: Vec<String>,
+    suppressed: Vec<String>,
+}
+
+impl Prints {
+    fn of(world: &World, audit: &Audit, old: &[Finding]) -> Self {
+        let all: Vec<&Finding> = old.iter().chain(&audit.findings).collect();
+        let mut old_prints = baseline::fingerprints(world, &all);
+        let new = old_prints.split_off(old.len());
+        let suppressed: Vec<&Finding> = audit.suppressed.iter().map(|s| &s.finding).collect();
+        Self { old: old_prints, new, suppressed: baseline::fingerprints(world, &suppressed) }
+    }
+}
+
 /// What coverage calls a verdict: `allow` stands for "isolated".
 fn isolated(verdict: Verdict) -> &'static str {
     match verdict {
@@ -171,9 +195,16 @@ fn enforces(value: Enforces) -> &'static str {
 
 impl AuditView {
     /// The auditor's report, limited to what concerns `scope`. Grade and totals are those of the whole cluster.
-    /// `old`: findings that a baseline holds.
-    pub fn of(engine: &Engine<'_>, audit: &Audit, old: &[Finding], scope: Option<NamespaceId>, detail: Detail) -> Self {
+    /// `old`: findings that a baseline holds, if one was given.
+    pub fn of(
+        engine: &Engine<'_>,
+        audit: &Audit,
+        old: Option<&[Finding]>,
+        scope: Option<NamespaceId>,
+        detail: Detail,
+    ) -> Self {
         let world = engine.world();
+        let prints = Prints::of(world, audit, old.unwrap_or_default());
         let name = |id: NamespaceId| world.namespaces[id.index()].name.to_string();
         let mine = |id: NamespaceId| scope.is_none_or(|ns| ns == id);
         let coverage = &audit.coverage;
@@ -221,21 +252,36 @@ impl AuditView {
                 buys: audit.depth.buys.clone(),
             },
             cni: audit.cni.iter().map(|c| cni(world, c)).collect(),
-            findings: audit.findings.iter().filter(concerns).map(|f| finding(engine, f, detail)).collect(),
+            findings: audit
+                .findings
+                .iter()
+                .zip(&prints.new)
+                .filter(|(f, _)| concerns(f))
+                .map(|(f, print)| finding(engine, f, print, detail))
+                .collect(),
             suppressed: audit
                 .suppressed
                 .iter()
-                .filter(|s| concerns(&&s.finding))
-                .map(|s| SuppressedView {
-                    finding: finding(engine, &s.finding, detail),
+                .zip(&prints.suppressed)
+                .filter(|(s, _)| concerns(&&s.finding))
+                .map(|(s, print)| SuppressedView {
+                    finding: finding(engine, &s.finding, print, detail),
                     reason: s.reason.clone(),
                     until: s.until.clone(),
                     by: s.by.clone(),
                 })
                 .collect(),
-            baselined: old.iter().filter(concerns).map(|f| finding(engine, f, detail)).collect(),
+            baselined: old
+                .unwrap_or_default()
+                .iter()
+                .zip(&prints.old)
+                .filter(|(f, _)| concerns(f))
+                .map(|(f, print)| finding(engine, f, print, detail))
+                .collect(),
             facts: facts(world, audit),
             detail,
+            against_baseline: old.is_some(),
+            first_source: world.sources.first().map(|s| s.name.to_string()),
         }
     }
 
@@ -322,8 +368,7 @@ fn facts(world: &World, audit: &Audit) -> Vec<(String, Text)> {
 }
 
 impl Report for AuditView {
-    const FORMATS: &'static [Format] =
-        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Sarif, Format::Csv];
+    const FORMATS: &'static [Format] = LISTED;
 
     fn page(&self) -> Page {
         /// Findings on the first screen.
@@ -338,6 +383,7 @@ impl Report for AuditView {
             for f in &self.findings {
                 f.full(&mut page);
             }
+            page.table(self.set_aside());
         } else if !self.findings.is_empty() {
             let mut table = Table::new(["RULE", "SEVERITY", "FINDING"]);
             for f in self.findings.iter().take(shown) {
@@ -363,7 +409,7 @@ impl Report for AuditView {
             .filter(|(n, _)| *n > 0)
             .map(|(n, what)| format!("{} {what}", count(n, "finding")))
             .collect();
-        if !set_aside.is_empty() {
+        if !set_aside.is_empty() && self.detail != Detail::Full {
             page.line(format!("Not shown: {} (`-o json` lists them)", set_aside.join(", ")));
         }
         page
@@ -396,41 +442,47 @@ impl Report for AuditView {
         rows
     }
 
-    fn sarif(&self) -> sarif::Log {
-        let pages: Vec<String> =
-            catalogue().iter().map(|l| watertight_audit::page(l.code).unwrap_or_default()).collect();
-        let rules: Vec<sarif::Rule<'_>> = catalogue()
-            .iter()
-            .zip(&pages)
-            .map(|(l, page)| sarif::Rule {
-                code: l.code,
-                name: l.name,
-                summary: l.summary,
-                page,
-                level: l.severity.name(),
-                score: l.severity.score(),
-            })
-            .collect();
-        let findings: Vec<sarif::Finding<'_>> = self
-            .findings
-            .iter()
-            .map(|f| sarif::Finding {
-                rule: f.rule,
-                level: f.severity,
-                score: f.score,
-                message: format!("{}: {}", f.named, f.message),
-                object: &f.named,
-                place: f
-                    .place
-                    .as_ref()
-                    .map(|p| (p.file.clone(), [p.line, p.column, f.end.0.max(p.line), f.end.1.max(1)])),
-            })
-            .collect();
-        sarif::Log::of(&rules, &findings)
+    fn results(&self) -> Results {
+        let rules = catalogue().iter().map(|l| Rule {
+            code: l.code.to_owned(),
+            name: l.name.to_owned(),
+            summary: l.summary.to_owned(),
+            page: watertight_audit::page(l.code).unwrap_or_default(),
+            level: Level::parse(l.severity.name()),
+            score: l.severity.score(),
+        });
+        let suppressed = self.suppressed.iter().map(|s| s.finding.item(Outcome::Suppressed(s.reason.clone())));
+        let items = self.findings.iter().map(|f| f.item(Outcome::Fail)).chain(suppressed);
+        Results {
+            command: "audit",
+            rules: rules.collect(),
+            items: items.chain(self.baselined.iter().map(|f| f.item(Outcome::Baselined))).collect(),
+            failed: None,
+            baseline: self.against_baseline,
+            fallback: self.first_source.clone(),
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        "Watertight audit"
     }
 }
 
 impl AuditView {
+    /// Findings that do not count, and why.
+    fn set_aside(&self) -> Table {
+        let mut table = Table::new(["RULE", "SEVERITY", "ACCEPTED FINDING", "WHY"]);
+        let mut row = |f: &FindingView, why: String| {
+            table.row([f.rule.into(), f.severity.into(), format!("{}: {}", f.named, f.message).into(), why.into()]);
+        };
+        for s in &self.suppressed {
+            let until = s.until.as_ref().map_or_else(String::new, |day| format!("; until {day}"));
+            row(&s.finding, format!("{} ({}){until}", s.reason, s.by));
+        }
+        self.baselined.iter().for_each(|f| row(f, "in the baseline".to_owned()));
+        table
+    }
+
     fn namespaces(&self) -> Table {
         let mut table = Table::new(["NAMESPACE", "WORKLOADS", "INGRESS", "EGRESS", "DEFAULT DENY"]);
         let share = |r: &RatioView| match r.unclear {

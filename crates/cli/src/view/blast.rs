@@ -135,7 +135,7 @@ impl BlastView {
 
 impl Report for BlastView {
     const FORMATS: &'static [Format] =
-        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Csv, Format::Dot];
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html, Format::Csv, Format::Dot];
 
     fn page(&self) -> Page {
         let mut page = Page::default();
@@ -240,7 +240,8 @@ impl RankingView {
 }
 
 impl Report for RankingView {
-    const FORMATS: &'static [Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Csv];
+    const FORMATS: &'static [Format] =
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html, Format::Csv];
 
     fn page(&self) -> Page {
         let mut page = Page::default();

@@ -89,7 +89,7 @@ impl ConnectionsView {
 
 impl Report for ConnectionsView {
     const FORMATS: &'static [Format] =
-        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Csv, Format::Dot];
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html, Format::Csv, Format::Dot];
 
     fn page(&self) -> Page {
         let mut page = Page::default();

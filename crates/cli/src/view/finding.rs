@@ -3,6 +3,7 @@
 use super::audit::Detail;
 use crate::diagnostics::PlaceView;
 use crate::page::{Page, Text, Tone};
+use crate::render::results::{Item, Level, Outcome, Span};
 use crate::snippet::{Excerpt, Mark};
 use serde::Serialize;
 use watertight_audit::{Finding, Severity};
@@ -44,6 +45,8 @@ pub struct FindingView {
     #[serde(skip_serializing_if = "Option::is_none")]
     witness: Option<WitnessView>,
     pub(super) affected: usize,
+    /// The same in another run, also when lines have moved.
+    fingerprint: String,
     #[serde(skip)]
     pub(super) excerpt: Excerpt,
     #[serde(skip)]
@@ -70,7 +73,7 @@ pub(super) fn concerns(object: &str, namespace: &str) -> bool {
         || words.windows(2).any(|pair| pair[0].eq_ignore_ascii_case("namespace") && pair[1] == namespace)
 }
 
-pub(super) fn finding(engine: &Engine<'_>, f: &Finding, detail: Detail) -> FindingView {
+pub(super) fn finding(engine: &Engine<'_>, f: &Finding, fingerprint: &str, detail: Detail) -> FindingView {
     let world = engine.world();
     // Lines are cut out only if someone gets to see them.
     let mark = f.at.filter(|_| detail == Detail::Full).map(|at| Mark { at, label: String::new(), primary: true });
@@ -104,12 +107,29 @@ pub(super) fn finding(engine: &Engine<'_>, f: &Finding, detail: Detail) -> Findi
             },
         }),
         affected: f.affected,
+        fingerprint: fingerprint.to_owned(),
         excerpt: Excerpt::cut(&world.sources, mark.as_slice()),
         end: f.at.map_or((0, 0), |at| (at.end_line, at.end_column)),
     }
 }
 
 impl FindingView {
+    /// The finding for formats that list results.
+    pub(super) fn item(&self, outcome: Outcome) -> Item {
+        Item {
+            rule: self.rule.to_owned(),
+            name: self.name.to_owned(),
+            level: Level::parse(self.severity),
+            score: self.score,
+            outcome,
+            object: self.named.clone(),
+            message: self.message.clone(),
+            help: self.help.clone(),
+            place: self.place.as_ref().map(|place| Span::new(place, self.end)),
+            fingerprint: self.fingerprint.clone(),
+        }
+    }
+
     pub(super) fn tone(&self) -> Tone {
         match self.severity {
             s if s == Severity::Error.name() => Tone::Bad,

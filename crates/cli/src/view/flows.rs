@@ -234,7 +234,8 @@ fn protocol(number: u8) -> String {
 }
 
 impl Report for FlowsView {
-    const FORMATS: &'static [Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Csv];
+    const FORMATS: &'static [Format] =
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html, Format::Csv];
 
     fn page(&self) -> Page {
         let mut page = Page::default();

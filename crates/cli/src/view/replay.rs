@@ -78,7 +78,8 @@ impl ReplayView {
 }
 
 impl Report for ReplayView {
-    const FORMATS: &'static [Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Csv];
+    const FORMATS: &'static [Format] =
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html, Format::Csv];
 
     fn page(&self) -> Page {
         let mut page = Page::default();

@@ -5,6 +5,7 @@
 mod behaviour;
 mod common;
 mod docs;
+mod findings;
 mod formats;
 mod live;
 mod published;
