@@ -120,7 +120,7 @@ fn receiver<'w>(world: &'w World, flow: &Flow) -> Option<&'w Pod> {
 
 /// The number that a name stands for in rules that allow: the first in spec order, regular containers, then sidecars, with
 /// the same protocol (rows 54, 59, 60).
-pub(crate) fn named_port(pod: &Pod, name: &str, protocol: Protocol) -> Option<u16> {
+pub fn named_port(pod: &Pod, name: &str, protocol: Protocol) -> Option<u16> {
     let of_kind = |kind| {
         let mut same = pod.ports.iter().filter(move |p| p.container == kind && p.protocol == protocol);
         same.find(|p| p.name.as_deref() == Some(name)).map(|p| p.port)

@@ -3,6 +3,8 @@
 //! Each distinct selector and block is looked at once. Two readings throughout: classes that match for sure are among those
 //! that may match (labels of a namespace not known, an address not known).
 
+pub use crate::peers::named_port;
+
 use crate::Engine;
 use crate::bits::Bits;
 use crate::classes::ClassId;

@@ -7,6 +7,7 @@ pub(crate) mod common;
 mod coverage;
 mod exposure;
 mod housekeeping;
+pub(crate) mod labels;
 mod mesh;
 mod platform;
 mod ports;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use watertight_engine::classes::ClassId;
 use watertight_model::{
-    Cidr, ContainerKind, Direction, Endpoint, Family, NetworkPolicy, PeerKind, Peers, PodId, Protocol, Rule, WorkloadId,
+    Cidr, ContainerKind, Direction, Endpoint, Family, NetworkPolicy, PeerKind, Peers, PodId, PortSet, Protocol, Rule,
+    WorkloadId,
 };
 
 /// Classes of the pods on which a rule's ports are looked up: those that the policy selects for ingress, those that the rule
@@ -62,24 +63,39 @@ pub(crate) fn first_address(cidr: Cidr) -> IpAddr {
 /// Ports that the pods of each class declare; those of init containers, which do not serve, are left out.
 pub(crate) struct Declared {
     by_class: Vec<BTreeSet<(Protocol, u16)>>,
+    /// Some pod of the class declares no port.
+    bare: Vec<bool>,
 }
 
 impl Declared {
     /// Linear in pods.
     pub(crate) fn of(ctx: &Ctx<'_, '_>) -> Self {
         let classes = ctx.engine.classes();
-        let mut by_class = vec![BTreeSet::new(); classes.len()];
+        let (mut by_class, mut bare) = (vec![BTreeSet::new(); classes.len()], vec![false; classes.len()]);
         for (i, pod) in ctx.world.pods.iter().enumerate() {
             let Some(class) = classes.class_of(PodId::at(i)) else { continue };
-            let serving = pod.ports.iter().filter(|p| p.container != ContainerKind::Init);
-            by_class[class.0 as usize].extend(serving.map(|p| (p.protocol, p.port)));
+            let class = class.0 as usize;
+            let mut serving = pod.ports.iter().filter(|p| p.container != ContainerKind::Init).peekable();
+            bare[class] |= serving.peek().is_none();
+            by_class[class].extend(serving.map(|p| (p.protocol, p.port)));
         }
-        Self { by_class }
+        Self { by_class, bare }
     }
 
     /// What the pods of a class declare.
     pub(crate) fn ports(&self, class: ClassId) -> &BTreeSet<(Protocol, u16)> {
         &self.by_class[class.0 as usize]
+    }
+
+    /// Every pod of these classes declares some port.
+    pub(crate) fn by_every_pod(&self, classes: &[ClassId]) -> bool {
+        classes.iter().all(|c| !self.bare[c.0 as usize])
+    }
+
+    /// What the pods of these classes declare, as a set.
+    pub(crate) fn union(&self, classes: &[ClassId]) -> PortSet {
+        let all: BTreeSet<(Protocol, u16)> = classes.iter().flat_map(|c| self.ports(*c)).copied().collect();
+        all.into_iter().fold(PortSet::none(), |sum, (p, n)| sum.union(&PortSet::range(p, n, n)))
     }
 
     /// The first declared port of a range.

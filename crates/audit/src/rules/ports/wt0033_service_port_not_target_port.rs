@@ -1,13 +1,19 @@
 //! WT0033: a rule names the Service's port, where the pods listen on another.
 
+use super::with_entry;
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity};
 use crate::fix::Fix;
-use crate::rules::common::{policy_object, subjects};
+use crate::rules::common::{flow, policy_object, rules};
+use crate::rules::receivers::{openers, receivers};
 use crate::rules::{Check, Lint};
 use std::collections::BTreeSet;
-use watertight_engine::service::{backends, selected};
-use watertight_model::{Direction, Endpoint, NamespaceId, PodId, PortEntry, PortMatch, Ports, Rule, ServiceId};
+use watertight_engine::explain::half;
+use watertight_engine::query::evaluated_half;
+use watertight_engine::service::{Backend, backends};
+use watertight_model::{
+    ContainerPort, Direction, Endpoint, Flow, NamespaceId, PodId, PortEntry, PortMatch, Ports, ServiceId, Verdict,
+};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -15,85 +21,78 @@ pub(super) const LINT: Lint = Lint {
     name: "service-port-not-target-port",
     severity: Severity::Error,
     summary: "a rule allows a Service's port, and the pods behind it listen on another",
-    page: "Policy is about pods: when a connection to a Service arrives, its port has become the pods' port. Proves \
-           that a rule allows a Service's `port`, that the pods do not listen there, and that their `targetPort` is \
-           denied to everyone the rule was for.\n\nExample: Service 80 -> 8080, rule `port: 80`.\n\nFix: 8080, or the \
-           port's name.\n\nSilent: the target port is allowed as well, or the pods declare the Service's number too.",
+    page: "Policy is about pods: when a connection to a Service arrives, its port has become the pods' port. \
+           Proves that a rule allows a Service's `port`, that the pods do not listen there, and that their \
+           `targetPort` is denied to everyone the rule was for.\n\nExample: Service 80 -> 8080, rule `port: \
+           80`.\n\nFix: 8080, or the port's name.\n\nSilent: the target port is allowed as well, or the pods \
+           declare the Service's number too.",
     check: Check::World(check),
 };
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
-    for (i, policy, direction, j, rule) in crate::rules::common::rules(ctx) {
+    for (i, policy, direction, j, rule) in rules(ctx) {
         let Ports::Of(entries) = &rule.ports else { continue };
-        if direction != Direction::Ingress {
-            continue;
-        }
-        let pods = subjects(ctx, policy);
+        let Some(classes) = receivers(ctx, policy, direction, rule).filter(|c| !c.is_empty()) else { continue };
+        let pods: BTreeSet<PodId> = classes.iter().flat_map(|c| ctx.engine.classes().members(*c)).copied().collect();
         for entry in entries {
             let PortMatch::Range(number, last) = entry.port else { continue };
             if number != last {
                 continue;
             }
-            let Some((service, target)) = translated(ctx, policy.namespace, &pods, entry, number) else { continue };
-            let Some(pod) = pods.first() else { continue };
-            if open_to_anyone(ctx, *pod, entry, target) {
-                continue;
-            }
-            let name = ctx.world.services[service.index()].name.to_string();
-            let namespace = &ctx.world.namespaces[policy.namespace.index()].name;
+            let Some((service, backend)) = translated(ctx, &pods, entry, number) else { continue };
+            let openers = openers(ctx, policy, direction, rule);
+            let mut flows = openers
+                .iter()
+                .map(|from| flow(*from, backend.endpoint, entry.protocol, backend.port))
+                .filter(|f| f.from != f.to);
+            let (first, denied) = (flows.clone().next(), flows.all(|f| denied(ctx, &f, direction)));
+            let (Some(witness), true) = (first, denied) else { continue };
+            let this = &ctx.world.services[service.index()];
+            let namespace = &ctx.world.namespaces[this.namespace.index()].name;
+            let target = backend.port;
             let message = format!(
-                "allows {} {number}, the port of Service {namespace}/{name}, but the pods listen on {target}: connections through the \
-                 Service are denied",
-                entry.protocol
+                "allows {} {number}, the port of Service {namespace}/{}, but the pods listen on {target}: connections \
+                 through the Service are denied",
+                entry.protocol, this.name
             );
             let mut finding = LINT.finding(policy_object(ctx, i), Some(entry.origin), message);
             finding.affected = pods.len();
+            finding.witness = Some(witness);
             finding.help = Some(format!("write {target}: policy sees the pods' port, never the Service's"));
-            let fixed = with_port(rule, entry, target);
-            let title = format!("ingress rule {j} with the pods' port");
+            let fixed = PortEntry { port: PortMatch::Range(target, target), ..entry.clone() };
+            let title = format!("{} rule {j} with the pods' port", direction.name());
+            let fixed = with_entry(rule, entry, &[fixed]);
             finding.fixes.push(Fix::rule(ctx.world, title, i, direction, j, fixed));
             out.push(finding);
         }
     }
 }
 
-/// A Service in front of these pods that has this number as its port and translates it.
+/// The policies of this side deny it.
+fn denied(ctx: &Ctx<'_, '_>, flow: &Flow, direction: Direction) -> bool {
+    evaluated_half(half(&ctx.engine.decide(flow), direction)) == Verdict::Deny
+}
+
+/// A Service in front of some of these pods that has this number as its port and translates it to one that they declare
+/// instead.
 fn translated(
     ctx: &Ctx<'_, '_>,
-    ns: NamespaceId,
-    pods: &[PodId],
+    pods: &BTreeSet<PodId>,
     entry: &PortEntry,
     number: u16,
-) -> Option<(ServiceId, u16)> {
-    let behind: BTreeSet<PodId> = pods.iter().copied().collect();
-    for (i, service) in ctx.world.services.iter().enumerate().filter(|(_, s)| s.namespace == ns) {
-        let Some(labels) = &service.selector else { continue };
-        if !selected(ctx.engine, service, labels).any(|(id, _)| behind.contains(&id)) {
-            continue;
-        }
+) -> Option<(ServiceId, Backend)> {
+    let namespaces: BTreeSet<NamespaceId> = pods.iter().map(|p| ctx.world.pods[p.index()].namespace).collect();
+    let here = ctx.world.services.iter().enumerate().filter(|(_, s)| namespaces.contains(&s.namespace));
+    let candidates = here.filter(|(_, s)| s.ports.iter().any(|p| p.port == number && p.protocol == entry.protocol));
+    for (i, _) in candidates {
         for backend in backends(ctx.engine, ServiceId::at(i)) {
             let Endpoint::Pod(id) = backend.endpoint else { continue };
             let same = backend.service_port == number && backend.protocol == entry.protocol && backend.port != number;
-            let declared =
-                ctx.world.pods[id.index()].ports.iter().any(|p| p.port == number && p.protocol == entry.protocol);
-            if same && !declared && behind.contains(&id) {
-                return Some((ServiceId::at(i), backend.port));
+            let declares = |p: &ContainerPort| p.port == number && p.protocol == entry.protocol;
+            if same && pods.contains(&id) && !ctx.world.pods[id.index()].ports.iter().any(declares) {
+                return Some((ServiceId::at(i), backend));
             }
         }
     }
     None
-}
-
-/// Some pod or the outside reaches the target port already.
-fn open_to_anyone(ctx: &Ctx<'_, '_>, pod: PodId, entry: &PortEntry, target: u16) -> bool {
-    let Some(class) = ctx.engine.classes().class_of(pod) else { return false };
-    ctx.reach().sources(class).any(|(ports, _)| ports.possible.contains(entry.protocol, target))
-}
-
-fn with_port(rule: &Rule, entry: &PortEntry, target: u16) -> Rule {
-    let Ports::Of(entries) = &rule.ports else { return rule.clone() };
-    let fixed = entries.iter().map(|e| {
-        if e == entry { PortEntry { port: PortMatch::Range(target, target), ..e.clone() } } else { e.clone() }
-    });
-    Rule { ports: Ports::Of(fixed.collect()), ..rule.clone() }
 }

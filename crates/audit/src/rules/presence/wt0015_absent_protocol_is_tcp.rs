@@ -55,7 +55,7 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
             };
             let Some(witness) = classes.iter().find_map(denied) else { continue };
             let message = format!(
-                "allows port {first} without a protocol, which is TCP; {} serve it over {protocol} only, and that stays \
+                "allows port {first} without a protocol, which is TCP; {protocol} is all that {} serve there, and it stays \
                  denied",
                 some(&names(ctx, &classes))
             );

@@ -2,6 +2,7 @@
 
 mod wt0018_peer_or_instead_of_and;
 mod wt0019_selectors;
+mod wt0023_selector_contradiction;
 
 use super::Lint;
 
@@ -11,4 +12,5 @@ pub(super) const LINTS: &[&Lint] = &[
     &wt0019_selectors::OWN_NAMESPACE,
     &wt0019_selectors::NOTHING,
     &wt0019_selectors::NAMESPACE_LABEL,
+    &wt0023_selector_contradiction::LINT,
 ];

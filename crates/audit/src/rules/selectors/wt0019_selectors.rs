@@ -3,6 +3,7 @@
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
 use crate::rules::common::{policy_object, rules, workload_names};
+use crate::rules::labels::contradiction;
 use crate::rules::{Check, Lint};
 use watertight_engine::explain::words;
 use watertight_engine::selector::{matches, matches_namespace, readable};
@@ -87,7 +88,7 @@ fn own_namespace(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
 
 fn nothing(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     for (i, policy) in ctx.world.policies.iter().enumerate() {
-        if policy.subject.is_everything() || !readable(&policy.subject) {
+        if policy.subject.is_everything() || !readable(&policy.subject) || contradiction(&policy.subject).is_some() {
             continue;
         }
         let here: Vec<_> = ctx.world.pods.iter().filter(|p| p.namespace == policy.namespace && !p.finished).collect();
@@ -126,7 +127,10 @@ fn namespace_label(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
 fn nowhere(ctx: &Ctx<'_, '_>, selector: &Selector) -> Option<(String, Option<String>)> {
     let namespaces = &ctx.world.namespaces;
     let all = (0..namespaces.len()).map(NamespaceId::at);
-    if !readable(selector) || all.clone().any(|ns| matches_namespace(ctx.world, ns, selector) != Tri::No) {
+    if !readable(selector)
+        || contradiction(selector).is_some()
+        || all.clone().any(|ns| matches_namespace(ctx.world, ns, selector) != Tri::No)
+    {
         return None;
     }
     let guilty = selector.requirements.iter().find(|r| {
