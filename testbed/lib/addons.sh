@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# What a cluster has beside Kubernetes, and what tests ask of it while it runs.
+
+# install_addons CNI NODES
+install_addons() {
+  kubectl apply --server-side -f "$(part_dir policy-api)" >/dev/null
+  if [ "$2" -eq 0 ]; then return; fi
+  if [ "$1" = flannel ]; then kubectl apply --server-side -f "$TESTBED/manifests/flannel.yaml" >/dev/null; fi
+  sed -e "s|IMAGE|$COREDNS_IMAGE|" -e "s|DNS_IP|$DNS_IP|" "$TESTBED/manifests/coredns.yaml" |
+    kubectl apply --server-side -f - >/dev/null
+}
+
+# account NAME [NAMESPACE...]: a service account that may read what watertight reads, everywhere or in these namespaces.
+account() {
+  local name="${1:-}" namespace token
+  [ -n "$name" ] || die "account wants a name" "./dev cluster account reader"
+  shift
+  kubectl apply --server-side -f "$TESTBED/../deploy/read-only.yaml" >/dev/null
+  kubectl -n default create serviceaccount "$name" --dry-run=client -o yaml | kubectl apply --server-side -f - >/dev/null
+  if [ "$#" -eq 0 ]; then
+    kubectl create clusterrolebinding "$name" --clusterrole watertight-read --serviceaccount "default:$name" --dry-run=client -o yaml |
+      kubectl apply --server-side -f - >/dev/null
+  fi
+  for namespace in "$@"; do
+    kubectl -n "$namespace" create rolebinding "$name" --clusterrole watertight-read --serviceaccount "default:$name" --dry-run=client -o yaml |
+      kubectl apply --server-side -f - >/dev/null
+  done
+  token="$(kubectl -n default create token "$name")"
+  write_kubeconfig /dev/stdout "token: \"$token\"" "$name"
+}
+
+# load [ARCHIVE]: an image to every node.
+load() {
+  need_root load
+  local archive="${1:-}" node
+  if [ -z "$archive" ]; then
+    local program="$TESTBED/../target/release/watertight"
+    [ -x "$program" ] || die "there is no \`target/release/watertight\` yet" "./dev build"
+    archive="$STATE/watertight.tar"
+    watertight_image "$archive" "$program"
+  fi
+  for node in "$STATE"/nodes/*/; do
+    node="$(basename "$node")"
+    in_node "$node" ctr --namespace k8s.io images import --local --snapshotter overlayfs - <"$archive" >&2
+  done
+}
+
+# simulate NODES: nodes that kwok pretends, tainted so that nothing lands on them unasked.
+simulate() {
+  need_root simulate
+  local number
+  [[ "${1:-}" =~ ^[0-9]+$ ]] || die "simulate wants a number of nodes"
+  running kwok || daemon kwok "$(part_dir kwok)/kwok" --kubeconfig "$KUBECONFIG_ADMIN" --server-address "$HOST_IP:10247" \
+    --manage-all-nodes=false --manage-nodes-with-label-selector type=kwok --node-ip "$HOST_IP" --cidr 10.64.0.0/10
+  for ((number = 0; number < $1; number++)); do
+    cat <<YAML
+---
+apiVersion: v1
+kind: Node
+metadata:
+  name: kwok-$number
+  labels: {type: kwok}
+spec:
+  taints:
+  - {key: kwok.x-k8s.io/node, value: fake, effect: NoSchedule}
+YAML
+  done | kubectl apply --server-side -f - >/dev/null
+}
+
+# api_server stop|start [CERTIFICATE]|certificate NAME NOT-AFTER
+api_server() {
+  need_root api
+  lock
+  case "${1:-}" in
+  stop) stop kube-apiserver -KILL ;;
+  start)
+    running kube-apiserver || start_api_server "${2:-apiserver}"
+    # With a certificate that nobody trusts, the answer to expect is a refusal.
+    [ -n "${2:-}" ] || wait_for 60 "the API server" api_ready
+    ;;
+  *) die "api wants \`stop\` or \`start\`" ;;
+  esac
+}
