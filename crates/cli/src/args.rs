@@ -35,6 +35,8 @@ pub enum Command {
     Explain(commands::explain::ExplainArgs),
     /// What an attacker in a workload can reach
     Blast(commands::blast::BlastArgs),
+    /// What can connect in one version and not in another, and which edit decides it
+    Diff(commands::diff::DiffArgs),
     /// Import and show recorded flows
     Flows(commands::flows::FlowsArgs),
     /// Least-privilege policies from recorded flows, with evidence and a certificate
@@ -84,7 +86,7 @@ pub struct Global {
     /// How to print
     #[arg(short = 'o', long, value_name = "FORMAT", global = true, help_heading = "Output")]
     pub output: Option<Format>,
-    /// The mildest finding that makes the exit code 1
+    /// The mildest finding (diff: the change) that makes the exit code 1
     #[arg(long, value_name = "LEVEL", global = true, help_heading = "Output")]
     pub fail_on: Option<FailOn>,
     /// Exit with 4 if the answer rests on something that was not read or is not evaluated
@@ -112,6 +114,10 @@ pub enum FailOn {
     Error,
     /// Findings never do.
     Never,
+    /// `diff` only: any change (the default there).
+    Any,
+    /// `diff` only: what opens, or may.
+    Opens,
 }
 
 fn cidr(text: &str) -> Result<Cidr, String> {

@@ -1,7 +1,7 @@
 //! What a run ends with: an exit code, and for a failure what to tell people and programs.
 
 use watertight_ingest::{Diagnostic, Severity};
-use watertight_model::Source;
+use watertight_model::{Source, SourceId};
 
 /// Exit codes. They are a contract (`docs/json.md`) and the same for every output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +59,20 @@ impl Failure {
     /// A question that cannot be asked like this: exit code 2.
     pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::new(Exit::BadInput, "usage", message, Some(help.into()))
+    }
+
+    /// The faults of both.
+    #[must_use]
+    pub fn and(mut self, other: Failure) -> Self {
+        let shift = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
+        self.sources.extend(other.sources);
+        self.diagnostics.extend(other.diagnostics.into_iter().map(|mut d| {
+            let places = d.at.iter_mut().chain(d.notes.iter_mut().map(|(at, _)| at));
+            places.for_each(|at| at.source = SourceId(at.source.0.saturating_add(shift)));
+            d
+        }));
+        self.exit = self.exit.worst(other.exit);
+        self
     }
 
     /// Output that could not be written.

@@ -14,6 +14,7 @@ pub mod commands;
 pub mod ctx;
 pub mod diagnostics;
 pub mod exit;
+pub mod git;
 pub mod host;
 pub mod page;
 pub mod progress;
@@ -41,7 +42,14 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
         Ok(parsed) => parsed,
         Err(error) => return host.clap(&error, asked_format(argv)).code(),
     };
+    let levels_of_diff = matches!(cli.global.fail_on, Some(args::FailOn::Any | args::FailOn::Opens));
+    let misplaced = levels_of_diff && !matches!(cli.command, Some(Command::Diff(_)));
     let mut ctx = Ctx::new(host, cli.global, shape);
+    if misplaced {
+        let failure =
+            Failure::usage("`--fail-on any` and `opens` are for `diff`", "choose note, warning, error or never");
+        return ctx.report(&failure).code();
+    }
     let outcome = match cli.command {
         None => commands::start::run(&mut ctx),
         Some(Command::Audit(args)) => commands::audit::run(&args, &mut ctx),
@@ -49,6 +57,7 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
         Some(Command::Query(args)) => commands::query::run(args, &mut ctx),
         Some(Command::Explain(args)) => commands::explain::run(args, &mut ctx),
         Some(Command::Blast(args)) => commands::blast::run(args, &mut ctx),
+        Some(Command::Diff(args)) => commands::diff::run(&args, &mut ctx),
         Some(Command::Flows(args)) => commands::flows::run(args, &mut ctx),
         Some(Command::Learn(args)) => commands::learn::run(args, &mut ctx),
         Some(Command::Replay(args)) => commands::replay::run(args, &mut ctx),

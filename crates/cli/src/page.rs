@@ -31,6 +31,8 @@ pub enum Block {
     Markdown(String),
     /// The user's own lines.
     Excerpt(Excerpt),
+    /// A part under a heading of its own, which documents show folded.
+    Details(String, Page),
 }
 
 /// How a piece of text is meant. Never the only carrier of its meaning.
@@ -149,6 +151,14 @@ impl Page {
     /// Adds text to copy.
     pub fn code(&mut self, language: &'static str, text: impl Into<String>) -> &mut Self {
         self.blocks.push(Block::Code(language, text.into()));
+        self
+    }
+
+    /// Adds a part that documents fold; an empty one is left out.
+    pub fn details(&mut self, summary: impl Into<String>, part: Page) -> &mut Self {
+        if !part.blocks.is_empty() {
+            self.blocks.push(Block::Details(summary.into(), part));
+        }
         self
     }
 

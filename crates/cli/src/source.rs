@@ -22,7 +22,7 @@ pub struct Source {
 
 /// Reads what the flags name, warns about what is missing, and saves it if asked to.
 pub fn load(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
-    let mut source = if ctx.global.files.is_empty() { live(ctx)? } else { files(ctx)? };
+    let mut source = load_plain(ctx)?;
     if !ctx.global.policies.is_empty() {
         let inputs: Vec<Input> = ctx.global.policies.iter().map(|p| Input::Path(p.clone())).collect();
         let candidates = read(ctx, &inputs, &options(ctx))?;
@@ -32,13 +32,18 @@ pub fn load(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
     Ok(source)
 }
 
+/// The same without candidate policies and without a word about what is missing.
+pub fn load_plain(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
+    if ctx.global.files.is_empty() { live(ctx) } else { files(ctx) }
+}
+
 /// True if nothing is missing: everything was read, and every policy kind is evaluated.
 pub fn is_whole(world: &World) -> bool {
     world.unread.is_empty() && world.foreign_policies.is_empty()
 }
 
 /// The reader's options from the flags.
-fn options(ctx: &Ctx<'_, '_>) -> Options {
+pub(crate) fn options(ctx: &Ctx<'_, '_>) -> Options {
     let mut options = Options {
         strict_cidr: !ctx.global.lenient_cidr,
         pod_cidrs: ctx.global.pod_cidrs.clone(),
@@ -63,10 +68,12 @@ pub fn access(ctx: &Ctx<'_, '_>) -> Access {
 
 /// A world of a snapshot's texts.
 pub fn of_snapshot(snapshot: &Snapshot, options: &Options) -> Result<Loaded, Refused> {
+    watertight_ingest::read(&pages(snapshot), options)
+}
+
+fn pages(snapshot: &Snapshot) -> Vec<Input> {
     let page = |text: &String| Input::Text { name: snapshot.name.clone(), text: text.clone() };
-    let inputs: Vec<Input> =
-        std::iter::once(page(&snapshot.info_page())).chain(snapshot.pages.iter().map(page)).collect();
-    watertight_ingest::read(&inputs, options)
+    std::iter::once(page(&snapshot.info_page())).chain(snapshot.pages.iter().map(page)).collect()
 }
 
 fn files(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
@@ -81,7 +88,8 @@ fn files(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
     Ok(Source { world: loaded.world, cluster: None, warnings: loaded.diagnostics })
 }
 
-fn input(ctx: &Ctx<'_, '_>, path: &Path) -> Result<Input, Failure> {
+/// A path from the command line as an input.
+pub(crate) fn input(ctx: &Ctx<'_, '_>, path: &Path) -> Result<Input, Failure> {
     match &ctx.host.stdin {
         Stdin::Given(bytes) if path.as_os_str() == "-" => match String::from_utf8(bytes.clone()) {
             Ok(text) => Ok(Input::Text { name: "-".to_owned(), text }),
@@ -92,6 +100,31 @@ fn input(ctx: &Ctx<'_, '_>, path: &Path) -> Result<Input, Failure> {
 }
 
 fn live(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
+    let (snapshot, cluster) = snapshot(ctx)?;
+    let options = options(ctx);
+    let begun = Instant::now();
+    let loaded = of_snapshot(&snapshot, &options).map_err(|refused| refuse(&refused))?;
+    said(ctx, &loaded, begun);
+    // Which cluster was asked must never be a guess.
+    ctx.note(&format!("cluster: {cluster}"));
+    Ok(Source { world: loaded.world, cluster: Some(cluster), warnings: loaded.diagnostics })
+}
+
+/// The cluster as it is, and as it would be after `kubectl apply` of files; and which cluster it is, in words.
+pub fn live_and_applied(ctx: &mut Ctx<'_, '_>, over: &[Input]) -> Result<([Loaded; 2], String), Failure> {
+    let (snapshot, cluster) = snapshot(ctx)?;
+    let pages = pages(&snapshot);
+    let options = options(ctx);
+    let now = read(ctx, &pages, &options)?;
+    let begun = Instant::now();
+    let then = watertight_ingest::read_applied(&pages, over, &options).map_err(|refused| refuse(&refused))?;
+    said(ctx, &then, begun);
+    ctx.note(&format!("cluster: {cluster}"));
+    Ok(([now, then], cluster))
+}
+
+/// The cluster's objects as text, and which cluster it is, in words.
+fn snapshot(ctx: &mut Ctx<'_, '_>) -> Result<(Snapshot, String), Failure> {
     let access = access(ctx);
     let progress = ctx.progress("connecting to the cluster");
     let client = watertight_cluster::connect(&access).map_err(|e| unreachable(&e))?;
@@ -106,15 +139,8 @@ fn live(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
         watertight_cluster::save(&snapshot, &file, &ctx.host.now.to_string()).map_err(|e| unreachable(&e))?;
         ctx.note(&format!("saved to `{}`", file.display()));
     }
-    let options = options(ctx);
-    let begun = Instant::now();
-    let loaded = of_snapshot(&snapshot, &options).map_err(|refused| refuse(&refused))?;
-    said(ctx, &loaded, begun);
     let version = client.server_version().map_or_else(String::new, |v| format!(", Kubernetes {v}"));
-    let cluster = format!("{place}{version}");
-    // Which cluster was asked must never be a guess.
-    ctx.note(&format!("cluster: {cluster}"));
-    Ok(Source { world: loaded.world, cluster: Some(cluster), warnings: loaded.diagnostics })
+    Ok((snapshot, format!("{place}{version}")))
 }
 
 /// A cluster that cannot be reached. A kubeconfig that is there and broken is bad input.
@@ -249,9 +275,25 @@ pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn warn_incomplete(ctx: &mut Ctx<'_, '_>, world: &World) {
+    for line in incomplete(world) {
+        ctx.warn(&line);
+    }
+}
+
+/// The same for two worlds; what is missing in both is said once.
+pub fn warn_both_incomplete(ctx: &mut Ctx<'_, '_>, worlds: [&World; 2]) {
+    let mut lines = incomplete(worlds[0]);
+    let more = incomplete(worlds[1]).into_iter().filter(|l| !lines.contains(l)).collect::<Vec<_>>();
+    lines.extend(more);
+    lines.iter().for_each(|line| ctx.warn(line));
+}
+
+/// What is missing, one line each.
+fn incomplete(world: &World) -> Vec<String> {
+    let mut out = Vec::new();
     for unread in &world.unread {
         let place = unread.namespace.as_ref().map_or_else(String::new, |ns| format!(" of namespace `{ns}`"));
-        ctx.warn(&format!("`{}`{place} could not be read: {}", unread.what, unread.why));
+        out.push(format!("`{}`{place} could not be read: {}", unread.what, unread.why));
     }
     let mut kinds: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
     for policy in &world.foreign_policies {
@@ -259,6 +301,7 @@ fn warn_incomplete(ctx: &mut Ctx<'_, '_>, world: &World) {
     }
     for (kind, n) in kinds {
         let are = if n == 1 { "is" } else { "are" };
-        ctx.warn(&format!("{} {are} not evaluated; every verdict that could change says so", count(n, kind)));
+        out.push(format!("{} {are} not evaluated; every verdict that could change says so", count(n, kind)));
     }
+    out
 }

@@ -7,6 +7,7 @@
 //! Reading order: [`source`] (what is read), [`tree`] (text to nodes with places), `typed` (nodes to objects, in the API
 //! server's words), `assemble` (objects to a world).
 
+mod apply;
 mod assemble;
 mod diagnostic;
 pub mod limits;
@@ -105,34 +106,21 @@ const KEPT_TEXT: usize = 8 << 20;
 /// # Errors
 /// [`Refused`] if anything in any input is wrong; all faults of all inputs are in it.
 pub fn read(inputs: &[Input], options: &Options) -> Result<Loaded, Refused> {
-    let limits = &options.limits;
-    let mut reading =
-        Reading { options, sources: Vec::new(), parsed: Parsed::default(), bytes: 0, skipped: Vec::new() };
-    let paths: Vec<PathBuf> = inputs
-        .iter()
-        .filter_map(|i| match i {
-            Input::Path(path) => Some(path.clone()),
-            Input::Text { .. } => None,
-        })
-        .collect();
-    if !paths.is_empty() {
-        let found = source::find(&paths, limits);
-        reading.skipped = found.skipped;
-        for error in found.errors {
-            reading.source_error(&error);
-        }
-        for place in found.places {
-            match source::read(&place, limits) {
-                Ok(bytes) => reading.input(&place.name, &bytes),
-                Err(error) => reading.source_error(&error),
-            }
-        }
-    }
-    for input in inputs {
-        if let Input::Text { name, text } = input {
-            reading.input(name, text.as_bytes());
-        }
-    }
+    let mut reading = Reading::new(options);
+    reading.inputs(inputs);
+    reading.finish()
+}
+
+/// Reads a cluster as it would be after `kubectl apply` of the objects of `over`.
+///
+/// # Errors
+/// As [`read`], for the inputs of both.
+pub fn read_applied(cluster: &[Input], over: &[Input], options: &Options) -> Result<Loaded, Refused> {
+    let mut reading = Reading::new(options);
+    reading.inputs(cluster);
+    let below = std::mem::take(&mut reading.parsed);
+    reading.inputs(over);
+    reading.parsed = apply::applied(below, std::mem::take(&mut reading.parsed));
     reading.finish()
 }
 
@@ -144,7 +132,40 @@ struct Reading<'o> {
     skipped: Vec<(String, String)>,
 }
 
-impl Reading<'_> {
+impl<'o> Reading<'o> {
+    fn new(options: &'o Options) -> Self {
+        Self { options, sources: Vec::new(), parsed: Parsed::default(), bytes: 0, skipped: Vec::new() }
+    }
+
+    fn inputs(&mut self, inputs: &[Input]) {
+        let limits = &self.options.limits;
+        let paths: Vec<PathBuf> = inputs
+            .iter()
+            .filter_map(|i| match i {
+                Input::Path(path) => Some(path.clone()),
+                Input::Text { .. } => None,
+            })
+            .collect();
+        if !paths.is_empty() {
+            let found = source::find(&paths, limits);
+            self.skipped.extend(found.skipped);
+            for error in found.errors {
+                self.source_error(&error);
+            }
+            for place in found.places {
+                match source::read(&place, limits) {
+                    Ok(bytes) => self.input(&place.name, &bytes),
+                    Err(error) => self.source_error(&error),
+                }
+            }
+        }
+        for input in inputs {
+            if let Input::Text { name, text } = input {
+                self.input(name, text.as_bytes());
+            }
+        }
+    }
+
     fn source_error(&mut self, error: &source::SourceError) {
         let source = self.source(error.name(), None);
         self.parsed.diagnostics.push(Diagnostic {

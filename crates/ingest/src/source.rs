@@ -244,11 +244,13 @@ impl Search<'_> {
     }
 }
 
-fn is_manifest(path: &Path) -> bool {
+/// A name that is read below a directory.
+pub fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|e| ["yaml", "yml", "json"].iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
-fn is_kustomization(name: Option<&OsStr>) -> bool {
+/// A name that is left out below a directory.
+pub fn is_kustomization(name: Option<&OsStr>) -> bool {
     name.is_some_and(|n| n == "kustomization.yaml" || n == "kustomization.yml")
 }
 

@@ -5,6 +5,7 @@ pub mod blast;
 pub mod completion;
 pub mod connections;
 pub mod demo;
+pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod flows;

@@ -31,6 +31,11 @@ pub fn text(page: &Page) -> String {
             Block::Code(language, code) => out.push_str(&fenced(language, &clean_lines(code))),
             Block::Markdown(markdown) => out.push_str(&clean_lines(markdown)),
             Block::Excerpt(excerpt) => out.push_str(&fenced("text", &excerpt.draw(false, None))),
+            Block::Details(summary, part) => {
+                // A line of HTML: Markdown's escapes mean nothing in it.
+                let summary = clean(summary).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                out.push_str(&format!("<details>\n<summary>{summary}</summary>\n\n{}\n</details>\n", self::text(part)));
+            }
         }
     }
     out

@@ -98,6 +98,11 @@ pub trait Report: Serialize {
     /// For people.
     fn page(&self) -> Page;
 
+    /// For people, in a document: where that differs, because documents are folded and bounded.
+    fn document(&self) -> Page {
+        self.page()
+    }
+
     /// Rows of plain text, headings first.
     fn rows(&self) -> Vec<Vec<String>> {
         Vec::new()
@@ -139,7 +144,7 @@ pub fn write<R: Report>(report: &R, format: Format, look: Look, out: &mut dyn Wr
         Format::Table => out.write_all(terminal::text(&report.page(), look).as_bytes()),
         Format::Json => json::write(report, out),
         Format::Yaml => yaml::write(report, out),
-        Format::Markdown => out.write_all(markdown::text(&report.page()).as_bytes()),
+        Format::Markdown => out.write_all(markdown::text(&report.document()).as_bytes()),
         Format::Dot => out.write_all(report.graph().text().as_bytes()),
         Format::Csv => report.each_row(&mut |cells| csv::row(cells, out)),
         Format::Html => out.write_all(html::text(report.title(), &report.page()).as_bytes()),

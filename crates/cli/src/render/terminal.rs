@@ -62,6 +62,10 @@ fn draw(block: &Block, look: Look, out: &mut String) {
         }
         Block::Markdown(markdown) => out.push_str(&clean_lines(markdown)),
         Block::Excerpt(excerpt) => out.push_str(&excerpt.draw(look.colour, look.width)),
+        Block::Details(summary, part) => {
+            out.push_str(&format!("{}\n", paint(Tone::Strong, &clean(summary), look)));
+            out.push_str(&text(part, look));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod blast;
 pub mod connections;
+pub mod diff;
 pub mod explain;
 pub mod finding;
 pub mod flows;

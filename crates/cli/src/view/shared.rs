@@ -12,6 +12,13 @@ use watertight_model::{PortSet, Str, World};
 #[derive(Debug)]
 pub struct Shared<T>(Rc<T>);
 
+impl<T> Shared<T> {
+    /// The first handle.
+    pub fn new(value: T) -> Self {
+        Self(Rc::new(value))
+    }
+}
+
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))

@@ -17,6 +17,12 @@ const RUNS: &[(&str, &str, u8, &[&str])] = &[
     ),
     ("blast -f docs/examples/shop shop/web", "blast", 0, &["table", "json", "yaml", "markdown", "csv", "dot"]),
     ("blast -f docs/examples/shop --rank", "blast-rank", 0, &["table", "json", "yaml", "markdown", "csv"]),
+    (
+        "diff docs/examples/path/after.yaml docs/examples/path/before.yaml",
+        "diff",
+        1,
+        &["table", "json", "yaml", "markdown", "csv"],
+    ),
     ("connections -f docs/examples/unclear.yaml", "unclear", 0, &["table", "json", "csv", "dot"]),
     ("query -f docs/examples/unclear.yaml a/client a/db --port 5432", "unclear-query", 0, &["table", "json"]),
     ("flows show --flows docs/examples/shop-flows.jsonl", "flows", 0, &["table", "json", "yaml", "markdown", "csv"]),

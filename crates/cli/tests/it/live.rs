@@ -136,6 +136,29 @@ fn a_cluster_is_a_source_like_any_other() {
 }
 
 #[test]
+fn what_applying_files_would_change_in_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = kubeconfig(folder.path(), serve(""));
+    let file = |name: &str, spec: &str| {
+        let path = folder.path().join(name);
+        let head =
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: db-in, namespace: shop}\nspec: ";
+        std::fs::write(&path, format!("{head}{spec}\n")).unwrap();
+        path.display().to_string()
+    };
+    let closed = file("closed.yaml", "{podSelector: {matchLabels: {app: db}}}");
+    let run = watertight(&format!("diff --live -f {closed}"), &config);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("cluster: http://127.0.0.1:"), "{}", run.stderr);
+    assert!(run.stdout.contains("NetworkPolicy shop/db-in changed"), "{}", run.stdout);
+    assert!(run.stdout.contains("closed.yaml:4:21)"), "{}", run.stdout);
+    let same = "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]}";
+    let same = file("same.yaml", same);
+    assert_eq!(watertight(&format!("diff --live -f {same}"), &config).code, 0);
+    assert_eq!(watertight(&format!("diff --live -f {same}"), "/nonexistent").code, 3);
+}
+
+#[test]
 fn live_rules_have_no_lines_and_are_shown_as_yaml() {
     let folder = tempfile::tempdir().unwrap();
     let config = kubeconfig(folder.path(), serve(""));

@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod common;
+mod diff;
 mod docs;
 mod findings;
 mod formats;
