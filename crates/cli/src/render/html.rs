@@ -71,6 +71,12 @@ fn draw(block: &Block, out: &mut String) {
             document(markdown, out);
             Ok(())
         }
+        // Open: what is printed or searched is there.
+        Block::Details(summary, part) => {
+            let _ = writeln!(out, "<details open=\"open\">\n<summary>{}</summary>", coded(summary));
+            part.blocks.iter().for_each(|block| draw(block, out));
+            writeln!(out, "</details>")
+        }
     };
 }
 

@@ -439,7 +439,8 @@ fn came_or_went(makers: &Makers<'_>, diff: &Diff, mine: &dyn Fn(&Side) -> bool) 
 }
 
 impl Report for DiffView {
-    const FORMATS: &'static [Format] = &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Csv];
+    const FORMATS: &'static [Format] =
+        &[Format::Table, Format::Json, Format::Yaml, Format::Markdown, Format::Html, Format::Csv];
 
     fn page(&self) -> Page {
         page::screen(self)
@@ -447,6 +448,10 @@ impl Report for DiffView {
 
     fn document(&self) -> Page {
         page::document(self)
+    }
+
+    fn title(&self) -> &'static str {
+        "What changes in what can connect"
     }
 
     fn each_row(&self, row: &mut dyn FnMut(&[&str]) -> io::Result<()>) -> io::Result<()> {
