@@ -3,7 +3,7 @@
 use crate::tri::Tri;
 use std::net::{IpAddr, Ipv4Addr};
 use watertight_model::policy::BlockCidr;
-use watertight_model::{Cidr, DependsOn, Endpoint, Family, World};
+use watertight_model::{Cidr, DependsOn, Endpoint, Family, IpBlock, World};
 
 /// Where an endpoint can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +128,11 @@ fn inside_block(block: &BlockCidr, except: &[BlockCidr], ip: IpAddr) -> Tri {
 pub(crate) fn holds(ranges: &Ranges, family: Family, value: u128) -> bool {
     let i = ranges.partition_point(|(f, _, last)| (*f, *last) < (family, value));
     ranges.get(i).is_some_and(|(f, first, _)| *f == family && *first <= value)
+}
+
+/// True for a block whose exceptions leave no address of it, on any reading.
+pub fn holds_nothing(block: &IpBlock) -> bool {
+    block_ranges(&block.cidr, &block.except).1.is_empty()
 }
 
 /// Addresses of a block: for sure, and possibly (IPv4-mapped blocks, U7).

@@ -101,6 +101,28 @@ pub(crate) fn units(engine: &Engine<'_>, reach: &Reach, detail: Detail) -> Vec<U
     out
 }
 
+/// A workload whose pods do not all have the same connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The workload.
+    pub workload: WorkloadId,
+    /// Its pods by what they may exchange with others, at least two parts, each ascending and not empty.
+    pub parts: Vec<Vec<PodId>>,
+}
+
+/// Workloads whose pods differ, in order.
+pub fn splits(engine: &Engine<'_>, reach: &Reach) -> Vec<Split> {
+    let mut out: Vec<Split> = Vec::new();
+    for unit in units(engine, reach, Detail::Workloads) {
+        let Party::Workload { workload, part: Some(pods) } = unit.party else { continue };
+        match out.last_mut() {
+            Some(last) if last.workload == workload => last.parts.push(pods),
+            _ => out.push(Split { workload, parts: vec![pods] }),
+        }
+    }
+    out
+}
+
 /// For each workload, its classes with its own pods in them. Workloads whose pods are all finished have none.
 pub(crate) fn classes_of_workloads(engine: &Engine<'_>) -> Vec<Vec<(ClassId, Vec<PodId>)>> {
     let world = engine.world();

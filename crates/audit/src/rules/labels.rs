@@ -1,7 +1,7 @@
 //! Labels that were probably meant, and selectors that cannot be.
 
 use watertight_engine::selector::holds;
-use watertight_model::spelling::near;
+use watertight_model::spelling::{NEAR, near};
 use watertight_model::{Op, Requirement, Selector, Str};
 
 /// Values that may have been meant by one that nobody has, nearest first: a slip away, or longer or shorter by a word.
@@ -16,6 +16,28 @@ pub(crate) fn meant<'v>(wanted: &str, values: impl Iterator<Item = &'v str>) -> 
     let longer: Vec<String> = longer.filter(|v| !out.contains(v)).collect();
     out.extend(longer);
     out
+}
+
+/// The selector with the value nearest to one that keeps it from matching, such that `accepts` holds; `None`: there is none.
+/// `values`: what a key has.
+pub(crate) fn repaired<'v>(
+    selector: &Selector,
+    values: impl Fn(&str) -> Vec<&'v str>,
+    accepts: impl Fn(&Selector) -> bool,
+) -> Option<(Selector, String)> {
+    let each = selector.requirements.iter().enumerate();
+    let single = each.filter_map(|(i, r)| match &r.op {
+        Op::In(wanted) if wanted.len() == 1 => Some((i, r, wanted.first()?)),
+        Op::In(_) | Op::NotIn(_) | Op::Exists | Op::DoesNotExist | Op::Unknown(_) => None,
+    });
+    single.into_iter().find_map(|(i, r, wanted)| {
+        let close = meant(wanted, values(&r.key).into_iter()).into_iter().take(NEAR);
+        close.into_iter().find_map(|value| {
+            let mut fixed = selector.clone();
+            fixed.requirements[i].op = Op::In(vec![Str::from(value.as_str())]);
+            accepts(&fixed).then(|| (fixed, format!("{}={value}", r.key)))
+        })
+    })
 }
 
 /// The fewest requirements of a selector that no set of labels satisfies together, as places; `None`: some set does, or it

@@ -157,7 +157,7 @@ fn stand_in(whole: &World, policy: &NetworkPolicy) -> Option<(World, usize)> {
 }
 
 /// The fewest labels that a selector asks for. `None`: no set satisfies it, or it is not understood.
-fn labels_for(selector: &Selector) -> Option<Labels> {
+pub(crate) fn labels_for(selector: &Selector) -> Option<Labels> {
     let wanted = selector.requirements.iter().filter_map(|r| match &r.op {
         Op::In(values) => {
             let fits = |v: &&Str| {

@@ -5,7 +5,7 @@ use watertight_model::label::NAMESPACE_NAME_LABEL;
 use watertight_model::policy::{Presence, Written};
 use watertight_model::{
     Direction, Labels, NamespaceId, NetworkPolicy, Origin, Peer, PeerKind, Peers, PortEntry, PortMatch, Ports,
-    Protocol, Rule, Selector, Str,
+    Protocol, Requirement, Rule, Selector, Str,
 };
 
 /// A policy with rules in one direction.
@@ -66,4 +66,25 @@ pub(crate) fn rule(peers: Vec<Peer>, ports: Vec<PortEntry>) -> Rule {
     let ports = if ports.is_empty() { Ports::Any(Presence::Absent) } else { Ports::Of(ports) };
     let peers = if peers.is_empty() { Peers::Any(Presence::Absent) } else { Peers::Of(peers) };
     Rule { peers, ports, origin: Origin::default() }
+}
+
+/// The rule with another kind of peer in the place of one; `None`: without that peer.
+pub(crate) fn with_peer(this: &Rule, peer: &Peer, kind: Option<PeerKind>) -> Rule {
+    let Peers::Of(peers) = &this.peers else { return this.clone() };
+    let put = |p: &Peer| {
+        if p == peer { kind.clone().map(|kind| Peer { kind, origin: p.origin }) } else { Some(p.clone()) }
+    };
+    Rule { peers: Peers::Of(peers.iter().filter_map(put).collect()), ..this.clone() }
+}
+
+/// The selector with another requirement in the place of one; `None`: without it.
+pub(crate) fn with_requirement(selector: &Selector, place: usize, other: Option<Requirement>) -> Selector {
+    let mut out = selector.clone();
+    match other {
+        Some(other) if place < out.requirements.len() => out.requirements[place] = other,
+        Some(_) => {}
+        None if place < out.requirements.len() => drop(out.requirements.remove(place)),
+        None => {}
+    }
+    out
 }

@@ -190,7 +190,7 @@ pub const VOLATILE_LABELS: [&str; 10] = [
 ];
 
 /// Keys that are stable but tell the pods of one workload apart.
-const PER_POD_LABELS: [&str; 2] = ["statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"];
+pub const PER_POD_LABELS: [&str; 2] = ["statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"];
 
 /// Labels that select a pod's workload stably: without those that controllers change at every rollout or that differ
 /// between its pods.

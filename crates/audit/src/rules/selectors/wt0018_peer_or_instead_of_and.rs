@@ -1,14 +1,17 @@
 //! WT0018: two selectors as two list entries, where one entry was meant.
 
+use super::labelled;
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
 use crate::fix::Fix;
-use crate::rules::common::{a_port, flow, one_per_class, policy_object, subjects, workload_names};
+use crate::rules::common::{a_port, flow, policy_object, rules};
+use crate::rules::receivers::{names, pod_count};
+use crate::rules::write::with_peer;
 use crate::rules::{Check, Lint};
-use watertight_engine::explain::{RuleSays, explain, words};
-use watertight_engine::selector::{matches, matches_namespace};
-use watertight_engine::tri::Tri;
-use watertight_model::{Direction, Endpoint, Peer, PeerKind, Peers, PodId, PolicyRef, Rule, Selector, Verdict};
+use std::collections::BTreeSet;
+use watertight_engine::classes::ClassId;
+use watertight_engine::explain::{half, words};
+use watertight_model::{Direction, Endpoint, Flow, NetworkPolicy, PeerKind, Peers, PolicyRef, Reason, Rule, RuleRef};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -16,18 +19,21 @@ pub(super) const LINT: Lint = Lint {
     name: "peer-or-instead-of-and",
     severity: Severity::Warning,
     summary: "a namespaceSelector and a podSelector in one list as two entries: they are ORed",
-    page: "One `from` or `to` list has an entry with only `namespaceSelector` and an entry with only `podSelector`. \
-           As two entries they mean every pod of those namespaces, plus such pods of the policy's own namespace. In \
-           one entry they mean such pods of those namespaces. Proves which existing pods get in beyond that, by this \
-           rule alone.\n\nExample:\n\n```yaml\nfrom:\n- namespaceSelector: {matchLabels: {team: orders}}\n- \
-           podSelector: {matchLabels: {app: orders-service}}\n```\n\nFix: remove the second dash; the rule is \
-           printed. If both were meant, the annotation `watertight.dev/ignore: \"WT0018=reason\"` says so.\n\nSilent: \
-           nothing gets in beyond the AND form, or the AND form matches no pod at all.",
+    page: "One `from` or `to` list has an entry with only `namespaceSelector` and an entry with only \
+           `podSelector`. As two entries they mean every pod of those namespaces, plus such pods of the \
+           policy's own namespace. In one entry they mean such pods of those namespaces. Proves which existing \
+           pods get in beyond that, by this rule alone.\n\nExample:\n\n```yaml\nfrom:\n- namespaceSelector: \
+           {matchLabels: {team: orders}}\n- podSelector: {matchLabels: {app: orders-service}}\n```\n\nFix: \
+           remove the second dash; the rule is printed. If both were meant, the annotation \
+           `watertight.dev/ignore: \"WT0018=reason\"` says so.\n\nAn error if such pods are in those namespaces \
+           and not in the policy's own, so that one entry was surely meant, or if what gets in is of another \
+           environment.\n\nSilent: nothing gets in beyond the AND form; such pods are in the policy's own \
+           namespace and not in those, so that a true OR is meant.",
     check: Check::World(check),
 };
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
-    for (i, policy, direction, j, rule) in crate::rules::common::rules(ctx) {
+    for (i, policy, direction, j, rule) in rules(ctx) {
         let Peers::Of(peers) = &rule.peers else { continue };
         let wide = peers.iter().find_map(|p| match &p.kind {
             PeerKind::Pods { namespaces: Some(ns), pods: None } => Some((p, ns)),
@@ -38,84 +44,66 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
             _ => None,
         });
         let (Some((wide_peer, namespaces)), Some((narrow_peer, pods))) = (wide, narrow) else { continue };
-        let targets = one_per_class(ctx, &subjects(ctx, policy));
-        let Some(target) = targets.first() else { continue };
-        let (mut beyond, mut meant) = (Vec::new(), 0);
-        for (id, pod) in ctx.world.pods.iter().enumerate().map(|(i, p)| (PodId::at(i), p)) {
-            if pod.finished || pod.host_network || id == *target {
-                continue;
-            }
-            let there = matches_namespace(ctx.world, pod.namespace, namespaces) == Tri::Yes;
-            let labelled = matches(pods, &pod.labels);
-            let either = there || (labelled && pod.namespace == policy.namespace);
-            if there && labelled {
-                meant += 1;
-            } else if either && only_this_rule(ctx, *target, id, i, direction, j, rule) {
-                beyond.push(id);
-            }
-        }
-        if beyond.is_empty() || meant == 0 {
+        let scope = ctx.scope();
+        let labelled: BTreeSet<ClassId> = labelled(ctx, pods).into_iter().collect();
+        let there = scope.peer(policy, wide_peer).sure;
+        let own = scope.peer(policy, narrow_peer).sure;
+        let meant = there.iter().any(|c| labelled.contains(c));
+        // Such pods are in the policy's own namespace and not in those: each entry is meant by itself.
+        if !meant && !own.is_empty() {
             continue;
         }
-        let names = workload_names(ctx, &beyond);
+        let beyond = there.iter().filter(|c| !labelled.contains(c)).chain(own.iter().filter(|c| !there.contains(c)));
+        let beyond: BTreeSet<ClassId> = beyond.copied().collect();
+        let targets = scope.subjects(policy);
+        let place = RuleRef {
+            policy: PolicyRef::Namespaced(u32::try_from(i).unwrap_or(u32::MAX)),
+            direction,
+            rule: u32::try_from(j).ok(),
+        };
+        let gained: Vec<(ClassId, Flow)> =
+            beyond.into_iter().filter_map(|c| Some((c, only_by(ctx, &targets, c, place, rule)?))).collect();
+        let Some((_, witness)) = gained.first() else { continue };
+        let classes: Vec<ClassId> = gained.iter().map(|(c, _)| *c).collect();
         let message = format!(
-            "two peers are ORed: {} {} {} beyond {} of namespaces with {}",
+            "two peers are ORed: {} {}, and not only pods with {} of namespaces with {}",
             if direction == Direction::Ingress { "lets in" } else { "lets out to" },
-            some(&names),
-            if names.len() == 1 { "" } else { "as well" },
-            words::pods_in(ctx.world, policy.namespace, None, Some(pods))
-                .split(" of namespace")
-                .next()
-                .unwrap_or("such pods"),
+            some(&names(ctx, &classes)),
+            words::selector(pods),
             words::selector(namespaces),
         );
-        let message = message.replace("  ", " ");
-        let mut finding = LINT.finding(policy_object(ctx, i), Some(rule.origin), message);
-        finding.affected = beyond.len();
+        let strongest = (meant && own.is_empty()) || classes.iter().any(|c| crosses(ctx, policy, *c));
+        let severity = if strongest { Severity::Error } else { Severity::Warning };
+        let mut finding = LINT.finding(policy_object(ctx, i), Some(rule.origin), message).at_severity(severity);
+        finding.affected = pod_count(ctx, &classes);
+        finding.witness = Some(*witness);
         finding.help = Some("remove the dash before the second selector, so that both are one entry".to_owned());
-        let fixed = merged(rule, wide_peer, narrow_peer, namespaces, pods);
+        let both = PeerKind::Pods { namespaces: Some(namespaces.clone()), pods: Some(pods.clone()) };
+        let fixed = with_peer(&with_peer(rule, narrow_peer, None), wide_peer, Some(both));
         let title = format!("{} rule {j} with both selectors in one entry", direction.name());
         finding.fixes.push(Fix::rule(ctx.world, title, i, direction, j, fixed));
         out.push(finding);
     }
 }
 
-/// The flow passes, and no other rule lets it.
-fn only_this_rule(
-    ctx: &Ctx<'_, '_>,
-    target: PodId,
-    other: PodId,
-    policy: usize,
-    direction: Direction,
-    j: usize,
-    rule: &Rule,
-) -> bool {
+/// A connection between a pod that the policy selects and a pod of this class that passes by this rule alone.
+fn only_by(ctx: &Ctx<'_, '_>, targets: &[ClassId], other: ClassId, place: RuleRef, rule: &Rule) -> Option<Flow> {
+    let pod = |c: ClassId| Endpoint::Pod(ctx.engine.classes().representative(c));
     let (protocol, port) = a_port(rule);
-    let (from, to) = match direction {
-        Direction::Ingress => (other, target),
-        Direction::Egress => (target, other),
-    };
-    let flow = flow(Endpoint::Pod(from), Endpoint::Pod(to), protocol, port);
-    let half_allows = {
-        let verdict = ctx.engine.decide(&flow);
-        watertight_engine::explain::half(&verdict, direction).verdict == Verdict::Allow
-    };
-    half_allows
-        && explain(ctx.engine, &flow).steps.iter().filter(|s| s.direction == direction).all(|step| {
-            step.rules.iter().all(|(r, says)| {
-                let this = step.policy == PolicyRef::Namespaced(u32::try_from(policy).unwrap_or(u32::MAX))
-                    && r.rule == u32::try_from(j).ok();
-                this || *says != RuleSays::Matches
-            })
-        })
+    let flows = targets.iter().filter(|t| pod(**t) != pod(other)).map(|target| match place.direction {
+        Direction::Ingress => flow(pod(other), pod(*target), protocol, port),
+        Direction::Egress => flow(pod(*target), pod(other), protocol, port),
+    });
+    flows.into_iter().find(|f| {
+        let verdict = ctx.engine.decide(f);
+        let half = half(&verdict, place.direction);
+        half.reason == Reason::PolicyAllow && half.decided_by == [place]
+    })
 }
 
-fn merged(rule: &Rule, wide: &Peer, narrow: &Peer, namespaces: &Selector, pods: &Selector) -> Rule {
-    let Peers::Of(peers) = &rule.peers else { return rule.clone() };
-    let both = PeerKind::Pods { namespaces: Some(namespaces.clone()), pods: Some(pods.clone()) };
-    let kept = peers
-        .iter()
-        .filter(|p| *p != narrow)
-        .map(|p| if p == wide { Peer { kind: both.clone(), origin: p.origin } } else { p.clone() });
-    Rule { peers: Peers::Of(kept.collect()), ..rule.clone() }
+/// The pods are of another environment than the policy.
+fn crosses(ctx: &Ctx<'_, '_>, policy: &NetworkPolicy, class: ClassId) -> bool {
+    let other = ctx.world.pods[ctx.engine.classes().representative(class).index()].namespace;
+    let environments = ctx.environment(other).zip(ctx.environment(policy.namespace));
+    environments.is_some_and(|((_, a), (_, b))| a != b)
 }

@@ -5,11 +5,10 @@ use crate::finding::{Finding, Severity, Status};
 use crate::fix::Fix;
 use crate::rules::common::{cluster_policy_object, policy_object};
 use crate::rules::labels::contradiction;
+use crate::rules::write::{with_peer, with_requirement};
 use crate::rules::{Check, Lint};
 use watertight_engine::explain::words;
-use watertight_model::{
-    ClusterPeer, Direction, NetworkPolicy, Origin, Peer, PeerKind, Peers, Requirement, Rule, Selector,
-};
+use watertight_model::{ClusterPeer, Direction, NetworkPolicy, Origin, PeerKind, Peers, Requirement, Rule, Selector};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -30,7 +29,10 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         let object = policy_object(ctx, i);
         let effect = "the policy selects no pod";
         if let Some((mut finding, places)) = found(object.clone(), policy.subject_origin, &policy.subject, effect) {
-            let without = |place: &usize| NetworkPolicy { subject: dropped(&policy.subject, *place), ..policy.clone() };
+            let without = |place: &usize| NetworkPolicy {
+                subject: with_requirement(&policy.subject, *place, None),
+                ..policy.clone()
+            };
             let put = |place: &usize| Fix::put(ctx.world, title(&policy.subject, *place), without(place));
             finding.fixes.extend(places.iter().map(put));
             out.push(finding);
@@ -73,14 +75,13 @@ fn in_rule(ctx: &Ctx<'_, '_>, i: usize, direction: Direction, j: usize, rule: &R
                 continue;
             };
             for place in places {
-                let less = Some(dropped(selector, place));
+                let less = Some(with_requirement(selector, place, None));
                 let kind = if of_pods {
                     PeerKind::Pods { namespaces: namespaces.clone(), pods: less }
                 } else {
                     PeerKind::Pods { namespaces: less, pods: pods.clone() }
                 };
-                let with = |p: &Peer| if p == peer { Peer { kind: kind.clone(), origin: p.origin } } else { p.clone() };
-                let fixed = Rule { peers: Peers::Of(peers.iter().map(with).collect()), ..rule.clone() };
+                let fixed = with_peer(rule, peer, Some(kind));
                 finding.fixes.push(Fix::rule(ctx.world, title(selector, place), i, direction, j, fixed));
             }
             out.push(finding);
@@ -100,12 +101,6 @@ fn found(object: String, at: Origin, selector: &Selector, effect: &str) -> Optio
     finding.affected = 1;
     finding.help = Some("drop one of them".to_owned());
     Some((finding, places))
-}
-
-fn dropped(selector: &Selector, place: usize) -> Selector {
-    let mut out = selector.clone();
-    out.requirements.remove(place);
-    out
 }
 
 fn title(selector: &Selector, place: usize) -> String {
