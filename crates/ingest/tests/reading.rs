@@ -116,7 +116,11 @@ fn defaults_and_presence() {
     let kinds: Vec<_> = policy.ingress.iter().map(|r| (r.peers.clone(), r.ports.clone())).collect();
     assert_eq!(kinds[0], (Peers::Any(Presence::Empty), Ports::Any(Presence::Empty)));
     assert_eq!(kinds[1], (Peers::Any(Presence::Absent), Ports::Any(Presence::Absent)));
-    assert_eq!(kinds[2].0, Peers::Any(Presence::Absent));
+    // `null` is written, with nothing in it; `ports` is not.
+    assert_eq!(kinds[2], (Peers::Any(Presence::Empty), Ports::Any(Presence::Absent)));
+    let bare = read("{egress: , policyTypes: }");
+    assert_eq!((bare.written.egress, bare.written.policy_types), (Presence::Empty, Presence::Empty));
+    assert!(bare.isolates_ingress && !bare.isolates_egress);
     assert_eq!(
         (policy.written.ingress, policy.written.egress, policy.written.pod_selector),
         (Presence::Filled, Presence::Absent, Presence::Absent)
