@@ -351,11 +351,7 @@ fn every_fault_in_one_run() {
 
 #[test]
 fn cluster_policies() {
-    let cnp = |spec: &str| {
-        format!(
-            "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: c}}\nspec: {spec}\n"
-        )
-    };
+    let cnp = common::cases::cluster_policy;
     let good = "{tier: Admin, priority: 10, subject: {namespaces: {}}, egress: [{name: r, action: Accept, to: [{networks: [10.0.0.0/8]}, {domainNames: [\"*.example.com\"]}], protocols: [{tcp: {destinationPort: {number: 443}}}, {udp: {destinationPort: {range: {start: 1, end: 9}}}}]}], ingress: [{action: Pass, from: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {a: b}}}}], protocols: [{destinationNamedPort: http}]}]}";
     assert!(faults(&cnp(good)).is_empty(), "{:?}", faults(&cnp(good)));
     for (spec, part) in [

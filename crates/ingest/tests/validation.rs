@@ -1,225 +1,10 @@
-//! What the API server refuses is refused here, in its words; what it accepts is read. One line a case: the field of a
-//! NetworkPolicy's spec as flow YAML, and the messages expected.
+//! What the API server refuses is refused here, in its words; what it accepts is read: the cases of
+//! `common/cases.rs`.
 
 mod common;
 
-use common::{KEY, NAME, VALUE, faults, faults_lenient, policy};
-
-const VALID_CIDR: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-const ZEROS: &str = "must not have leading 0s in IP or prefix length";
-const MAPPED: &str = "must not have an IPv4-mapped IPv6 address";
-const HOST_BITS: &str = "must not have bits set beyond the prefix length";
-const PORT: &str = "must be between 1 and 65535, inclusive";
-const SUBSET: &str = "must be a strict subset of `cidr`";
-const CHARS: &str = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
-const LETTER: &str = "must contain at least one letter (a-z)";
-
-/// `spec` in flow form, and what the server says; several messages in its order.
-fn rejected() -> Vec<(String, Vec<String>)> {
-    let mut out: Vec<(String, Vec<String>)> = Vec::new();
-    let mut add = |spec: &str, messages: &[&str]| {
-        out.push((spec.to_owned(), messages.iter().map(|m| (*m).to_owned()).collect()));
-    };
-    let port = |entry: &str| format!("{{podSelector: {{}}, ingress: [{{ports: [{entry}]}}]}}");
-    let peer = |entry: &str| format!("{{podSelector: {{}}, ingress: [{{from: [{entry}]}}]}}");
-    let block = |entry: &str| peer(&format!("{{ipBlock: {entry}}}"));
-    // v3, v4: matchLabels.
-    add(
-        "{podSelector: {matchLabels: {\"a b\": c}}}",
-        &[&format!("spec.podSelector.matchLabels: Invalid value: \"a b\": name part {KEY}")],
-    );
-    add(
-        "{podSelector: {matchLabels: {\"-a\": c}}}",
-        &[&format!("spec.podSelector.matchLabels: Invalid value: \"-a\": name part {KEY}")],
-    );
-    add(
-        "{podSelector: {matchLabels: {\"A/b\": c}}}",
-        &[&format!("spec.podSelector.matchLabels: Invalid value: \"A/b\": prefix part {NAME}")],
-    );
-    add(
-        "{podSelector: {matchLabels: {\"/b\": c}}}",
-        &["spec.podSelector.matchLabels: Invalid value: \"/b\": prefix part must be non-empty"],
-    );
-    add(
-        "{podSelector: {matchLabels: {\"x/\": c}}}",
-        &[
-            "spec.podSelector.matchLabels: Invalid value: \"x/\": name part must be non-empty",
-            &format!("spec.podSelector.matchLabels: Invalid value: \"x/\": name part {KEY}"),
-        ],
-    );
-    let long = "k".repeat(64);
-    add(
-        &format!("{{podSelector: {{matchLabels: {{{long}: c}}}}}}"),
-        &[&format!("spec.podSelector.matchLabels: Invalid value: \"{long}\": name part must be no more than 63 bytes")],
-    );
-    add(
-        "{podSelector: {matchLabels: {a: \"b c\"}}}",
-        &[&format!("spec.podSelector.matchLabels: Invalid value: \"b c\": {VALUE}")],
-    );
-    add(
-        "{podSelector: {matchLabels: {a: \"-b\"}}}",
-        &[&format!("spec.podSelector.matchLabels: Invalid value: \"-b\": {VALUE}")],
-    );
-    add(
-        &format!("{{podSelector: {{matchLabels: {{a: {long}}}}}}}"),
-        &[&format!("spec.podSelector.matchLabels: Invalid value: \"{long}\": must be no more than 63 bytes")],
-    );
-    add(
-        &peer("{podSelector: {matchLabels: {a: \"b/c\"}}}"),
-        &[&format!("spec.ingress[0].from[0].podSelector.matchLabels: Invalid value: \"b/c\": {VALUE}")],
-    );
-    add(
-        &peer("{namespaceSelector: {matchLabels: {a: \"b_\"}}}"),
-        &[&format!("spec.ingress[0].from[0].namespaceSelector.matchLabels: Invalid value: \"b_\": {VALUE}")],
-    );
-    // v5 to v9: matchExpressions.
-    let expression = |e: &str| format!("{{podSelector: {{matchExpressions: [{e}]}}}}");
-    let at = "spec.podSelector.matchExpressions[0]";
-    let need = "must be specified when `operator` is 'In' or 'NotIn'";
-    let must_not = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-    add(&expression("{key: a, operator: In}"), &[&format!("{at}.values: Required value: {need}")]);
-    add(&expression("{key: a, operator: In, values: []}"), &[&format!("{at}.values: Required value: {need}")]);
-    add(&expression("{key: a, operator: NotIn}"), &[&format!("{at}.values: Required value: {need}")]);
-    add(&expression("{key: a, operator: Exists, values: [b]}"), &[&format!("{at}.values: Forbidden: {must_not}")]);
-    add(
-        &expression("{key: a, operator: DoesNotExist, values: [b]}"),
-        &[&format!("{at}.values: Forbidden: {must_not}")],
-    );
-    add(
-        &expression("{key: a, operator: Gt, values: [b]}"),
-        &[&format!("{at}.operator: Invalid value: \"Gt\": not a valid selector operator")],
-    );
-    add(
-        &expression("{key: a, operator: in, values: [b]}"),
-        &[&format!("{at}.operator: Invalid value: \"in\": not a valid selector operator")],
-    );
-    add(&expression("{key: a}"), &[&format!("{at}.operator: Invalid value: \"\": not a valid selector operator")]);
-    add(
-        &expression("{key: \"a b\", operator: Exists}"),
-        &[&format!("{at}.key: Invalid value: \"a b\": name part {KEY}")],
-    );
-    add(
-        &expression("{key: a, operator: In, values: [ok, \"b c\"]}"),
-        &[&format!("{at}.values[1]: Invalid value: \"b c\": {VALUE}")],
-    );
-    add(
-        &expression("{key: a, operator: Exists}, {key: b, operator: In}"),
-        &[&format!("spec.podSelector.matchExpressions[1].values: Required value: {need}")],
-    );
-    // v10: protocol.
-    for protocol in ["ICMP", "tcp", "Tcp", "any"] {
-        add(
-            &port(&format!("{{protocol: {protocol}}}")),
-            &[&format!(
-                "spec.ingress[0].ports[0].protocol: Unsupported value: \"{protocol}\": supported values: \"TCP\", \"UDP\", \"SCTP\""
-            )],
-        );
-    }
-    // v11 to v15: numbers and ranges.
-    for number in ["0", "65536", "-1", "70000"] {
-        add(
-            &port(&format!("{{port: {number}}}")),
-            &[&format!("spec.ingress[0].ports[0].port: Invalid value: {number}: {PORT}")],
-        );
-    }
-    let end = "spec.ingress[0].ports[0].endPort: Invalid value";
-    add(&port("{port: 80, endPort: 79}"), &[&format!("{end}: 79: must be greater than or equal to `port`")]);
-    add(&port("{port: 80, endPort: 65536}"), &[&format!("{end}: 65536: {PORT}")]);
-    add(
-        &port("{port: 80, endPort: 0}"),
-        &[&format!("{end}: 0: must be greater than or equal to `port`"), &format!("{end}: 0: {PORT}")],
-    );
-    add(&port("{port: http, endPort: 90}"), &[&format!("{end}: 90: may not be specified when `port` is non-numeric")]);
-    add(&port("{endPort: 90}"), &[&format!("{end}: 90: may not be specified when `port` is not specified")]);
-    // v16 to v21: port names.
-    let name = "spec.ingress[0].ports[0].port: Invalid value";
-    add(
-        &port("{port: abcdefghijklmnop}"),
-        &[&format!("{name}: \"abcdefghijklmnop\": must be no more than 15 characters")],
-    );
-    add(&port("{port: a_b}"), &[&format!("{name}: \"a_b\": {CHARS}")]);
-    add(&port("{port: a.b}"), &[&format!("{name}: \"a.b\": {CHARS}")]);
-    add(&port("{port: \"80\"}"), &[&format!("{name}: \"80\": {LETTER}")]);
-    add(&port("{port: \"8-0\"}"), &[&format!("{name}: \"8-0\": {LETTER}")]);
-    add(&port("{port: a--b}"), &[&format!("{name}: \"a--b\": must not contain consecutive hyphens")]);
-    add(&port("{port: -ab}"), &[&format!("{name}: \"-ab\": must not begin or end with a hyphen")]);
-    add(&port("{port: ab-}"), &[&format!("{name}: \"ab-\": must not begin or end with a hyphen")]);
-    add(&port("{port: \"\"}"), &[&format!("{name}: \"\": {CHARS}"), &format!("{name}: \"\": {LETTER}")]);
-    // v22, v23: peers.
-    add(&peer("{}"), &["spec.ingress[0].from[0]: Required value: must specify a peer"]);
-    add(
-        &peer("{podSelector: null, namespaceSelector: null}"),
-        &["spec.ingress[0].from[0]: Required value: must specify a peer"],
-    );
-    let both = "spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer";
-    add(&peer("{podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}"), &[both]);
-    add(&peer("{namespaceSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}"), &[both]);
-    add("{podSelector: {}, egress: [{to: [{}]}]}", &["spec.egress[0].to[0]: Required value: must specify a peer"]);
-    // v24 to v30: blocks.
-    let cidr = "spec.ingress[0].from[0].ipBlock.cidr";
-    add(&block("{}"), &[&format!("{cidr}: Required value")]);
-    add(&block("{cidr: \"\", except: [x]}"), &[&format!("{cidr}: Required value")]);
-    for bad in [
-        "10.0.0.0",
-        "10.0.0.0/33",
-        "10.0.0/8",
-        "300.0.0.0/8",
-        "x/8",
-        "10.0.0.0/-1",
-        "fe80::1%eth0/64",
-        "2001:db8::/129",
-    ] {
-        add(
-            &block(&format!("{{cidr: \"{bad}\", except: [y]}}")),
-            &[&format!("{cidr}: Invalid value: \"{bad}\": {VALID_CIDR}")],
-        );
-    }
-    for (bad, why) in [
-        ("010.0.0.0/8", ZEROS),
-        ("10.0.0.0/08", ZEROS),
-        ("::ffff:10.0.0.0/104", MAPPED),
-        ("10.1.2.3/8", HOST_BITS),
-        ("2001:db8::1/64", HOST_BITS),
-    ] {
-        add(&block(&format!("{{cidr: \"{bad}\"}}")), &[&format!("{cidr}: Invalid value: \"{bad}\": {why}")]);
-    }
-    let except = "spec.ingress[0].from[0].ipBlock.except";
-    add(&block("{cidr: 10.0.0.0/8, except: [x]}"), &[&format!("{except}[0]: Invalid value: \"x\": {VALID_CIDR}")]);
-    add(
-        &block("{cidr: 10.0.0.0/8, except: [10.1.0.0/16, 10.1.2.3/24]}"),
-        &[&format!("{except}[1]: Invalid value: \"10.1.2.3/24\": {HOST_BITS}")],
-    );
-    for outside in ["192.168.0.0/16", "10.0.0.0/8", "0.0.0.0/0", "2001:db8::/64"] {
-        add(
-            &block(&format!("{{cidr: 10.0.0.0/8, except: [\"{outside}\"]}}")),
-            &[&format!("{except}[0]: Invalid value: \"{outside}\": {SUBSET}")],
-        );
-    }
-    // v31, v32: policyTypes.
-    add(
-        "{policyTypes: [Ingress, Egress, Ingress]}",
-        &[
-            "spec.policyTypes: Invalid value: [\"Ingress\",\"Egress\",\"Ingress\"]: may not specify more than two policyTypes",
-        ],
-    );
-    add(
-        "{policyTypes: [ingress]}",
-        &["spec.policyTypes[0]: Unsupported value: \"ingress\": supported values: \"Ingress\", \"Egress\""],
-    );
-    add(
-        "{policyTypes: [Ingress, Both]}",
-        &["spec.policyTypes[1]: Unsupported value: \"Both\": supported values: \"Ingress\", \"Egress\""],
-    );
-    // Both lists are checked, whatever policyTypes says; ports before peers.
-    add(
-        "{policyTypes: [Ingress], egress: [{to: [{}], ports: [{port: 0}]}]}",
-        &[
-            &format!("spec.egress[0].ports[0].port: Invalid value: 0: {PORT}"),
-            "spec.egress[0].to[0]: Required value: must specify a peer",
-        ],
-    );
-    out
-}
+use common::cases::{ACCEPTED, CLUSTER_ACCEPTED, CLUSTER_REJECTED, cluster_policy, rejected};
+use common::{NAME, faults, faults_lenient, policy};
 
 #[test]
 fn refused_as_the_server_does() {
@@ -238,59 +23,21 @@ fn refused_as_the_server_does() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-/// Near the border, on the right side of it.
-const ACCEPTED: [&str; 44] = [
-    "{}",
-    "{podSelector: null}",
-    "{podSelector: {matchLabels: {}}}",
-    "{podSelector: {matchLabels: {a: \"\"}}}",
-    "{podSelector: {matchLabels: {a: null}}}",
-    "{podSelector: {matchLabels: {example.com/Name: My_Value.1-2}}}",
-    "{podSelector: {matchLabels: {\"123\": \"456\"}}}",
-    "{podSelector: {matchExpressions: [{key: a, operator: In, values: [b, b]}]}}",
-    "{podSelector: {matchExpressions: [{key: a, operator: NotIn, values: [\"\"]}]}}",
-    "{podSelector: {matchExpressions: [{key: a, operator: Exists}]}}",
-    "{podSelector: {matchExpressions: [{key: a, operator: Exists, values: []}]}}",
-    "{podSelector: {matchExpressions: [{key: a, operator: DoesNotExist, values: null}]}}",
-    "{podSelector: {matchExpressions: []}}",
-    "{policyTypes: []}",
-    "{policyTypes: null}",
-    "{policyTypes: [Ingress, Ingress]}",
-    "{policyTypes: [Egress]}",
-    "{ingress: []}",
-    "{ingress: null}",
-    "{ingress: [{}]}",
-    "{ingress: [{from: []}]}",
-    "{ingress: [{from: null, ports: null}]}",
-    "{ingress: [{ports: []}]}",
-    "{ingress: [{ports: [{}]}]}",
-    "{ingress: [{ports: [{protocol: UDP}]}]}",
-    "{ingress: [{ports: [{port: 1}, {port: 65535}, {port: 1}]}]}",
-    "{ingress: [{ports: [{port: 80, endPort: 80}]}]}",
-    "{ingress: [{ports: [{port: 1, endPort: 65535, protocol: SCTP}]}]}",
-    "{ingress: [{ports: [{port: a}]}]}",
-    "{ingress: [{ports: [{port: abcdefghijklmno}]}]}",
-    "{ingress: [{ports: [{port: 1-a-2}]}]}",
-    "{ingress: [{ports: [{port: HTTP}]}]}",
-    "{ingress: [{from: [{podSelector: {}}]}]}",
-    "{ingress: [{from: [{namespaceSelector: {}}]}]}",
-    "{ingress: [{from: [{namespaceSelector: {}, podSelector: {}}]}]}",
-    "{ingress: [{from: [{namespaceSelector: {}, podSelector: null, ipBlock: null}]}]}",
-    "{ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]}",
-    "{ingress: [{from: [{ipBlock: {cidr: \"::/0\"}}]}]}",
-    "{ingress: [{from: [{ipBlock: {cidr: 10.0.0.1/32}}]}]}",
-    "{ingress: [{from: [{ipBlock: {cidr: \"FD00::/8\"}}]}]}",
-    "{ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16, 10.1.2.0/24, 10.1.0.0/16]}}]}]}",
-    "{ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: []}}]}]}",
-    "{egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [0.0.0.0/1, 128.0.0.0/1]}}]}]}",
-    "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}",
-];
-
 #[test]
 fn accepted_as_the_server_does() {
     for spec in ACCEPTED {
         let found = faults(&policy(spec));
         assert!(found.is_empty(), "{spec}: {found:?}");
+    }
+}
+
+#[test]
+fn cluster_policies_as_the_schema_says() {
+    for spec in CLUSTER_ACCEPTED {
+        assert!(faults(&cluster_policy(spec)).is_empty(), "{spec}: {:?}", faults(&cluster_policy(spec)));
+    }
+    for spec in CLUSTER_REJECTED {
+        assert!(!faults(&cluster_policy(spec)).is_empty(), "{spec}");
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn read(
     let subject_node = value(spec, "subject").filter(|n| !n.is_null());
     let subject_at = path.field("subject");
     let subject = match subject_node {
-        Some(node) => subject(cx, &subject_at, node),
+        Some(node) => subject(cx, kind, &subject_at, node),
         None => {
             cx.required(&subject_at, here, "");
             None
@@ -141,24 +141,33 @@ fn one_of<'n, 't>(cx: &mut Cx<'_>, path: &Path<'_>, node: &'n Node<'t>, known: &
     }
 }
 
-fn subject(cx: &mut Cx<'_>, path: &Path<'_>, node: &Node<'_>) -> Option<Subject> {
+fn subject(cx: &mut Cx<'_>, kind: ClusterPolicyKind, path: &Path<'_>, node: &Node<'_>) -> Option<Subject> {
     let field = one_of(cx, path, node, &["namespaces", "pods"])?;
     let at = path.field(field.key.text());
     if field.key.text() == "namespaces" {
         return Some(Subject { namespaces: selector(cx, &at, &field.value), pods: Selector::everything() });
     }
-    let (namespaces, pods) = pod_selectors(cx, &at, &field.value)?;
+    let (namespaces, pods) = pod_selectors(cx, kind, &at, &field.value)?;
     Some(Subject { namespaces, pods })
 }
 
-/// `pods: {namespaceSelector, podSelector}`, both required.
-fn pod_selectors(cx: &mut Cx<'_>, path: &Path<'_>, node: &Node<'_>) -> Option<(Selector, Selector)> {
+/// `pods: {namespaceSelector, podSelector}`. Both are required in v1alpha1; in v1alpha2 no `namespaceSelector` is an empty
+/// one, which selects every namespace.
+fn pod_selectors(
+    cx: &mut Cx<'_>,
+    kind: ClusterPolicyKind,
+    path: &Path<'_>,
+    node: &Node<'_>,
+) -> Option<(Selector, Selector)> {
     let entries = cx.object(path, Some(node))?;
     cx.only(path, entries, &["namespaceSelector", "podSelector"], &[]);
     let mut read = |field: &str| {
         let at = path.field(field);
         match value(entries, field).filter(|n| !n.is_null()) {
             Some(node) => Some(selector(cx, &at, node)),
+            None if field == "namespaceSelector" && kind == ClusterPolicyKind::ClusterNetworkPolicy => {
+                Some(Selector::everything())
+            }
             None => {
                 cx.required(&at, node.span, "");
                 None
@@ -309,7 +318,7 @@ fn peer(
             origin,
         }),
         "pods" => {
-            let (namespaces, pods) = pod_selectors(cx, &at, &field.value)?;
+            let (namespaces, pods) = pod_selectors(cx, kind, &at, &field.value)?;
             Some(ClusterPeer::Pods { namespaces, pods, origin })
         }
         "nodes" => Some(ClusterPeer::Nodes { nodes: selector(cx, &at, &field.value), origin }),

@@ -331,9 +331,15 @@ impl Cx<'_> {
         Labels::new(pairs.into_iter().map(|(k, v, ..)| (k, v)))
     }
 
-    /// Annotations as they are.
+    /// Annotations: any values, and keys like those of labels but for capitals in the prefix.
     pub(crate) fn annotations(&mut self, path: &Path<'_>, node: Option<&Node<'_>>) -> Labels {
-        Labels::new(self.strings(path, node).into_iter().map(|(k, v, ..)| (k, v)))
+        let pairs = self.strings(path, node);
+        for (key, _, key_at, _) in &pairs {
+            for detail in super::names::label_key(&key.to_ascii_lowercase()) {
+                self.invalid(path, *key_at, &quoted(key), &detail);
+            }
+        }
+        Labels::new(pairs.into_iter().map(|(k, v, ..)| (k, v)))
     }
 }
 

@@ -100,10 +100,10 @@ pub(crate) fn port_name(text: &str) -> Vec<&'static str> {
     if text.len() > 15 {
         out.push("must be no more than 15 characters");
     }
-    if text.is_empty() || !text.bytes().all(|b| lower_or_digit(b) || b.is_ascii_uppercase() || b == b'-') {
+    if text.is_empty() || !text.bytes().all(|b| lower_or_digit(b) || b == b'-') {
         out.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
     }
-    if !text.bytes().any(|b| b.is_ascii_alphabetic()) {
+    if !text.bytes().any(|b| b.is_ascii_lowercase()) {
         out.push("must contain at least one letter (a-z)");
     }
     if text.contains("--") {

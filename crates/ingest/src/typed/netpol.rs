@@ -156,7 +156,8 @@ fn port(cx: &mut Cx<'_>, path: &Path<'_>, node: &Node<'_>) -> Option<PortEntry> 
             }
             if let (Some(first), Some(last)) = (first, last) {
                 if last < first {
-                    cx.invalid(&end_at, end_span, &last.to_string(), "must be greater than or equal to `port`");
+                    // The value shown is the port's: so does the server.
+                    cx.invalid(&end_at, end_span, &first.to_string(), "must be greater than or equal to `port`");
                 }
                 if !(1..=65535).contains(&last) {
                     cx.invalid(&end_at, end_span, &last.to_string(), PORT_RANGE);

@@ -1,6 +1,8 @@
 //! Shared by the tests of reading.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod cases;
+
 use watertight_ingest::{Diagnostic, Input, Loaded, Options, Refused, Severity, read};
 use watertight_model::World;
 
