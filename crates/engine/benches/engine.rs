@@ -10,8 +10,12 @@ use watertight_engine::blast::{BlastOptions, rank};
 use watertight_engine::connections::{Detail, connections};
 use watertight_engine::diff::{DiffOptions, diff};
 use watertight_engine::explain::explain;
+use watertight_engine::live::Live;
 use watertight_engine::reach::Reach;
-use watertight_model::{Endpoint, Flow, L4, PodId, Protocol, World};
+use watertight_model::policy::BlockCidr;
+use watertight_model::{
+    Cidr, Endpoint, Flow, IpBlock, L4, Origin, Peer, PeerKind, Peers, PodId, Protocol, Selector, World,
+};
 use watertight_testkit::synthetic::{self, Scale};
 
 fn main() {
@@ -48,6 +52,8 @@ fn main() {
         std::hint::black_box(result.pair_count());
     }
     println!();
+    live_table();
+    println!();
     let world = synthetic::world(Scale { pods: 10 * k, replicas: 10, policies: k, namespaces: 100 });
     let engine = Engine::new(&world);
     let (list, entries) = median(5, || connections(&engine, Detail::Workloads));
@@ -58,6 +64,58 @@ fn main() {
     let engine = Engine::new(&distinct);
     let (all, ranks) = median(3, || rank(&engine, BlastOptions::default()));
     println!("blast radius of all {} classes (reach included): {}", ranks.len(), show(all));
+}
+
+/// One object changed: from the next world at hand to everything current. The next world is made outside the time.
+fn live_table() {
+    let k = 1000;
+    let start = synthetic::world(Scale { pods: 100 * k, replicas: 10, policies: 10 * k, namespaces: 1000 });
+    let (fresh, live) = median(1, || Live::new(start.clone()));
+    println!("one edit, 100k pods, 10k policies (all anew: {})", show(fresh));
+    println!("{:44} {:>9} {:>9} {:>9} {:>12} {:>12}", "edit", "rows", "changes", "whole", "median", "largest");
+    drop(live);
+    let mut live = Live::new(start);
+    let app = |n: usize| Selector::of(&[("app", &format!("app-{:06}", n % 10_000))]);
+    type Edit<'e> = (&'e str, &'e dyn Fn(&mut World, usize));
+    let edits: [Edit<'_>; 8] = [
+        ("policy removed", &|w, i| drop(w.policies.remove(i * 997))),
+        ("policy selects another application", &|w, i| w.policies[i * 991].subject = app(i * 7919)),
+        ("policy with a label that none named", &|w, i| {
+            w.policies[i * 983].subject = Selector::of(&[("pod-template-hash", &format!("{i}"))]);
+        }),
+        ("replica removed", &|w, i| drop(w.pods.remove(i * 9973))),
+        ("pod of a new kind", &|w, i| {
+            w.pods[i * 9967].labels = w.pods[i * 9967].labels.with("app", &format!("new-{i}"));
+        }),
+        ("namespace of another team", &|w, i| {
+            w.namespaces[i * 97].labels = w.namespaces[i * 97].labels.with("team", &format!("t{}", i % 20));
+        }),
+        ("policy with a new block", &|w, i| {
+            let cidr = Cidr::new(std::net::IpAddr::from([10, 0, u8::try_from(i).unwrap_or(0), 0]), 24);
+            let Some(cidr) = cidr else { return };
+            let cidr = BlockCidr { cidr, mapped: None, sloppy: false, origin: Origin::default() };
+            let kind = PeerKind::Block(IpBlock { cidr, except: Vec::new() });
+            let peers = Peers::Of(vec![Peer { kind, origin: Origin::default() }]);
+            w.policies[i * 977].ingress.iter_mut().for_each(|rule| rule.peers = peers.clone());
+        }),
+        ("nothing", &|_, _| {}),
+    ];
+    for (name, edit) in edits {
+        let mut times = Vec::new();
+        let (mut rows, mut changes, mut whole) = (0, 0, 0);
+        for i in 0..9 {
+            let mut next = live.world().clone();
+            edit(&mut next, i);
+            let start = Instant::now();
+            let update = live.update(next);
+            times.push(start.elapsed());
+            rows = rows.max(update.rows);
+            changes = changes.max(update.changes.len());
+            whole += usize::from(update.whole);
+        }
+        times.sort_unstable();
+        println!("{name:44} {rows:>9} {changes:>9} {whole:>9} {:>12} {:>12}", show(times[4]), show(times[8]));
+    }
 }
 
 /// Two worlds compared: nothing changed, one policy gone, one policy in ten gone. Blame and blast radius included.

@@ -55,6 +55,26 @@ impl Bits {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
     }
 
+    /// The smallest member.
+    pub(crate) fn first(&self) -> Option<usize> {
+        self.words.first().map(|w| self.base * 64 + w.trailing_zeros() as usize)
+    }
+
+    /// Indices of the stored words.
+    pub(crate) fn window(&self) -> std::ops::Range<usize> {
+        self.base..self.base + self.words.len()
+    }
+
+    /// Puts one member in.
+    pub(crate) fn insert(&mut self, i: usize) {
+        self.add(&Bits::range(i, i + 1));
+    }
+
+    /// Takes one member out.
+    pub(crate) fn take(&mut self, i: usize) {
+        self.remove(&Bits::range(i, i + 1));
+    }
+
     /// The word at an absolute index.
     pub(crate) fn word(&self, index: usize) -> u64 {
         index.checked_sub(self.base).and_then(|w| self.words.get(w)).copied().unwrap_or(0)

@@ -113,7 +113,12 @@ impl Classes {
 
     /// Cluster policies that select a pod, in order of tier and priority.
     pub fn cluster_policies_of(&self, pod: PodId) -> &[Selected] {
-        self.class_of(pod).map_or(&self.none, |class| &self.cluster_policies[class.0 as usize])
+        self.class_of(pod).map_or(&self.none, |class| self.cluster_policies_of_class(class))
+    }
+
+    /// As [`Self::cluster_policies_of`], for a class.
+    pub(crate) fn cluster_policies_of_class(&self, class: ClassId) -> &[Selected] {
+        &self.cluster_policies[class.0 as usize]
     }
 
     fn find_subjects(&mut self, world: &World) {
@@ -252,11 +257,24 @@ impl<'w> Keys<'w> {
         }
     }
 
+    /// The pod has one address, and it is in this elementary range.
+    fn only_in(&self, pod: &Pod, range: usize) -> bool {
+        let [ip] = pod.ips.as_slice() else { return false };
+        let (family, value, _) = addr::number(*ip);
+        let after = range.checked_sub(1).is_none_or(|i| self.cuts[i] <= (family, value));
+        after && self.cuts.get(range).is_none_or(|cut| (family, value) < *cut)
+    }
+
     /// Number of the elementary range that holds the address.
     fn range_of(&self, ip: IpAddr) -> usize {
         let (family, value, _) = addr::number(ip);
         self.cuts.partition_point(|cut| *cut <= (family, value))
     }
+}
+
+/// Alike in all but addresses. (A node matters to hostNetwork pods only; those are never called alike.)
+fn alike(a: &Pod, b: &Pod) -> bool {
+    a.namespace == b.namespace && !a.host_network && !b.host_network && a.labels == b.labels && a.ports == b.ports
 }
 
 /// Groups pods by what the keys tell apart. Pods come sorted by namespace, so classes do too.
@@ -271,8 +289,18 @@ fn group(world: &World, keys: &Keys<'_>) -> (Vec<u32>, Vec<Vec<PodId>>, LabelInd
     let mut members: Vec<Vec<PodId>> = Vec::new();
     let mut rows: Vec<Box<[u32]>> = Vec::new();
     let mut key: Vec<u32> = Vec::new();
+    // Replicas are neighbours and mostly alike: the class of the pod before, and the range that its address is in.
+    let mut before: Option<(&Pod, u32, usize)> = None;
     for (i, pod) in world.pods.iter().enumerate() {
         if pod.finished {
+            continue;
+        }
+        if let Some((other, class, range)) = before
+            && alike(pod, other)
+            && keys.only_in(pod, range)
+        {
+            class_of[i] = class;
+            members[class as usize].push(PodId::at(i));
             continue;
         }
         key.clear();
@@ -308,6 +336,10 @@ fn group(world: &World, keys: &Keys<'_>) -> (Vec<u32>, Vec<Vec<PodId>>, LabelInd
         };
         class_of[i] = class;
         members[class as usize].push(PodId::at(i));
+        before = match pod.ips.as_slice() {
+            [ip] => Some((pod, class, keys.range_of(*ip))),
+            _ => None,
+        };
     }
     let index = LabelIndex::new(&names, &values, rows);
     (class_of, members, index)

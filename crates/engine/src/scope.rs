@@ -39,7 +39,7 @@ pub struct Scope<'w> {
 impl<'w> Scope<'w> {
     /// Prepares; linear in classes.
     pub fn new(engine: &'w Engine<'w>) -> Self {
-        let columns = RefCell::new(Columns::new(engine.world, &engine.classes));
+        let columns = RefCell::new(Columns::new(engine.world, engine.classes()));
         Self { world: engine.world, engine, columns }
     }
 
@@ -48,8 +48,8 @@ impl<'w> Scope<'w> {
         if !readable(&policy.subject) {
             return Vec::new();
         }
-        let range = self.engine.classes.of_namespace(policy.namespace);
-        let mut bits = self.engine.classes.index.select(&policy.subject, range);
+        let range = self.engine.classes().of_namespace(policy.namespace);
+        let mut bits = self.engine.classes().index.select(&policy.subject, range);
         bits.remove(&self.columns.borrow().host_network);
         ids(&bits)
     }

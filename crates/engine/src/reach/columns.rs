@@ -34,6 +34,13 @@ impl Cols {
     }
 }
 
+/// Classes of hostNetwork pods.
+pub(crate) fn host_network(world: &World, classes: &Classes) -> Bits {
+    let all = (0..classes.len()).map(ClassId::at);
+    let host = all.filter(|c| world.pods[classes.representative(*c).index()].host_network);
+    Bits::from_sorted(&host.map(|c| c.0).collect::<Vec<_>>())
+}
+
 /// How a named port is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NameReading {
@@ -67,14 +74,11 @@ fn key(block: &BlockCidr) -> BlockKey {
 
 impl<'w> Columns<'w> {
     pub(crate) fn new(world: &'w World, classes: &'w Classes) -> Self {
-        let all = (0..classes.len()).map(ClassId::at);
-        let host: Vec<u32> =
-            all.filter(|c| world.pods[classes.representative(*c).index()].host_network).map(|c| c.0).collect();
         Self {
             world,
             classes,
             everyone: Bits::range(0, classes.len()),
-            host_network: Bits::from_sorted(&host),
+            host_network: host_network(world, classes),
             pods: FxHashMap::default(),
             namespaces: FxHashMap::default(),
             blocks: FxHashMap::default(),

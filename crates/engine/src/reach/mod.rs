@@ -6,8 +6,9 @@
 pub(crate) mod columns;
 pub mod external;
 mod may;
-mod ports;
-mod rows;
+pub(crate) mod meaning;
+pub(crate) mod ports;
+pub(crate) mod rows;
 
 pub use ports::PortPair;
 
@@ -33,10 +34,11 @@ impl Reach {
     /// node is `possible` on every port, because the pods of a class may run on different nodes.
     pub fn of(engine: &Engine<'_>) -> Self {
         let mut table = Table::new();
-        let mut builder = Builder::new(engine.world, &engine.classes, &mut table);
-        let egress = builder.rows(Direction::Egress);
-        let ingress = builder.rows(Direction::Ingress);
-        join(engine.classes.len(), table, &egress, &ingress)
+        let mut builder = Builder::new(engine.world, engine.classes(), &mut table);
+        let egress = builder.rows(Direction::Egress, |_, _| None);
+        let ingress = builder.rows(Direction::Ingress, |_, _| None);
+        let (rows, table) = join(engine.classes().len(), table, &egress, &ingress);
+        Reach { pairs: table.into_items(), rows }
     }
 
     /// Ports from one class to another; both empty if nothing is open. Does not speak of a pod and itself.
@@ -54,6 +56,18 @@ impl Reach {
     /// How many ordered pairs of classes have at least one port open on some reading.
     pub fn pair_count(&self) -> usize {
         self.rows.iter().map(|row| row.iter().map(|(_, bits)| bits.count()).sum::<usize>()).sum()
+    }
+
+    pub(crate) fn from_parts(pairs: Vec<PortPair>, rows: Vec<Arc<Row>>) -> Self {
+        Self { pairs, rows }
+    }
+
+    pub(crate) fn into_parts(self) -> (Vec<PortPair>, Vec<Arc<Row>>) {
+        (self.pairs, self.rows)
+    }
+
+    pub(crate) fn shared_row(&self, to: usize) -> &Arc<Row> {
+        &self.rows[to]
     }
 
     pub(crate) fn row(&self, to: usize) -> &Row {
@@ -96,17 +110,14 @@ const WORDS_PER_TASK: usize = 8;
 /// A task and the rows it made.
 type TaskRows = (usize, Vec<Arc<Row>>);
 
-fn join(count: usize, table: Table, egress: &Rows, ingress: &Rows) -> Reach {
-    let is_open = |row: &Row| matches!(row.as_slice(), [(ALL, bits)] if bits.count() == count);
-    let open_rows: Vec<bool> = egress.rows.iter().map(is_open).collect();
-    let open: Vec<u32> =
-        (0..count).filter(|s| open_rows[egress.of_class[*s] as usize]).map(|s| ClassId::at(s).0).collect();
-    let shared = Shared { count, egress, ingress, open_rows, open: Bits::from_sorted(&open) };
+/// All rows by destination, and the table that numbers their ports.
+pub(crate) fn join(count: usize, table: Table, egress: &Rows, ingress: &Rows) -> (Vec<Arc<Row>>, Table) {
+    let shared = Shared::new(count, egress, ingress);
     let tasks: Vec<usize> = (0..count.div_ceil(64)).step_by(WORDS_PER_TASK).collect();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).clamp(1, 2);
     let alone = |mut table: Table| {
         let rows = tasks.iter().flat_map(|task| shared.task(*task, &mut table)).collect();
-        Reach { pairs: table.into_items(), rows }
+        (rows, table)
     };
     if threads == 1 || tasks.len() < 2 {
         return alone(table);
@@ -148,10 +159,11 @@ fn join(count: usize, table: Table, egress: &Rows, ingress: &Rows) -> Reach {
         }
     }
     all.sort_by_key(|(task, _)| *task);
-    Reach { pairs: sum.into_items(), rows: all.into_iter().flat_map(|(_, rows)| rows).collect() }
+    (all.into_iter().flat_map(|(_, rows)| rows).collect(), sum)
 }
 
-struct Shared<'a> {
+/// Both directions, as the join of some destinations needs them.
+pub(crate) struct Shared<'a> {
     count: usize,
     egress: &'a Rows,
     ingress: &'a Rows,
@@ -161,25 +173,49 @@ struct Shared<'a> {
     open: Bits,
 }
 
-impl Shared<'_> {
+impl<'a> Shared<'a> {
+    pub(crate) fn new(count: usize, egress: &'a Rows, ingress: &'a Rows) -> Self {
+        let is_open = |row: &Arc<Row>| matches!(row.as_slice(), [(ALL, bits)] if bits.count() == count);
+        let open_rows: Vec<bool> = egress.rows.iter().map(is_open).collect();
+        let open: Vec<u32> =
+            (0..count).filter(|s| open_rows[egress.of_class[*s] as usize]).map(|s| ClassId::at(s).0).collect();
+        Self { count, egress, ingress, open_rows, open: Bits::from_sorted(&open) }
+    }
+
     /// The rows of `WORDS_PER_TASK * 64` destinations.
     fn task(&self, first_word: usize, table: &mut Table) -> Vec<Arc<Row>> {
         let mut out = Vec::new();
-        // Destinations without a restricted source share one row per ingress row.
-        let mut plain: FxHashMap<u32, Arc<Row>> = FxHashMap::default();
+        let mut plain = FxHashMap::default();
         for word in first_word..(first_word + WORDS_PER_TASK).min(self.count.div_ceil(64)) {
-            let mut turned = self.turn(word);
-            for (i, cells) in turned.iter_mut().enumerate().take(self.count - (word * 64).min(self.count)) {
-                let ingress = self.ingress.of_class[word * 64 + i];
-                if cells.is_empty() {
-                    let row = plain.entry(ingress).or_insert_with(|| Arc::new(self.meet(Vec::new(), ingress, table)));
-                    out.push(row.clone());
-                } else {
-                    out.push(Arc::new(self.meet(from_cells(cells), ingress, table)));
-                }
-            }
+            self.word(word, u64::MAX, &mut plain, table, |_, row| out.push(row));
         }
         out
+    }
+
+    /// The rows of those of 64 destinations whose bit is in `wanted`, ascending. `plain` is kept between calls:
+    /// destinations without a restricted source share one row per ingress row.
+    pub(crate) fn word(
+        &self,
+        word: usize,
+        wanted: u64,
+        plain: &mut FxHashMap<u32, Arc<Row>>,
+        table: &mut Table,
+        mut give: impl FnMut(usize, Arc<Row>),
+    ) {
+        let mut turned = self.turn(word);
+        for (i, cells) in turned.iter_mut().enumerate().take(self.count - (word * 64).min(self.count)) {
+            if wanted >> i & 1 == 0 {
+                continue;
+            }
+            let to = word * 64 + i;
+            let ingress = self.ingress.of_class[to];
+            if cells.is_empty() {
+                let row = plain.entry(ingress).or_insert_with(|| Arc::new(self.meet(Vec::new(), ingress, table)));
+                give(to, row.clone());
+            } else {
+                give(to, Arc::new(self.meet(from_cells(cells), ingress, table)));
+            }
+        }
     }
 
     /// For 64 destinations: which restricted sources send to them, on which ports, as (ports, word of sources, bits).
@@ -192,7 +228,7 @@ impl Shared<'_> {
                 if self.open_rows[*row as usize] {
                     continue;
                 }
-                for (ports, bits) in &self.egress.rows[*row as usize] {
+                for (ports, bits) in self.egress.rows[*row as usize].iter() {
                     let w = bits.word(word);
                     if w != 0 {
                         match blocks.iter_mut().find(|(known, _)| known == ports) {
@@ -227,7 +263,7 @@ impl Shared<'_> {
             }
         }
         let mut out = Row::new();
-        for (accepted, from) in &self.ingress.rows[ingress as usize] {
+        for (accepted, from) in self.ingress.rows[ingress as usize].iter() {
             for (ports, bits) in &sent {
                 if !bits.intersects(from) {
                     continue;
@@ -243,8 +279,14 @@ impl Shared<'_> {
                 }
             }
         }
+        in_order(&mut out);
         out
     }
+}
+
+/// Groups by their first source, so that a row does not depend on how its ports are numbered.
+pub(crate) fn in_order(row: &mut Row) {
+    row.sort_unstable_by_key(|(_, bits)| bits.first());
 }
 
 fn from_cells(cells: &mut [(PairId, u32, u64)]) -> Row {

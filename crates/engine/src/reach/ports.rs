@@ -93,6 +93,11 @@ impl Table {
         id
     }
 
+    /// Pairs by number. A number stays what it is for as long as the table lives.
+    pub(crate) fn items(&self) -> &[PortPair] {
+        &self.items
+    }
+
     pub(crate) fn into_items(self) -> Vec<PortPair> {
         self.items
     }

@@ -4,87 +4,84 @@
 //! for ingress, on its named ports; subjects with the same stack share one row.
 
 use crate::bits::Bits;
-use crate::block::Block;
 use crate::classes::{ClassId, Classes, Selected};
-use crate::peers::{Effect, effect_of, named_port, named_ports_all, not_understood};
-use crate::reach::columns::{Cols, Columns, NameReading};
+use crate::reach::columns::Columns;
 use crate::reach::may::May;
+use crate::reach::meaning::{self, Meaning};
 use crate::reach::ports::{ALL, NONE, PairId, Table};
-use crate::selector::readable;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::rc::Rc;
-use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Direction, PeerKind, Peers, Pod, PortMatch, PortSet, Ports,
-    Protocol, Rule, Str, Tier, World,
-};
+use std::sync::Arc;
+use watertight_model::{ContainerKind, Direction, Pod, PortSet, Protocol, Tier, World};
 
 /// Classes by allowed ports; the sets are disjoint, and classes that are in none are not reached.
 pub(crate) type Row = Vec<(PairId, Bits)>;
 
 /// Rows of one direction, shared between subjects with the same stack.
+#[derive(Default)]
 pub(crate) struct Rows {
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<Arc<Row>>,
     /// Row of each class.
     pub(crate) of_class: Vec<u32>,
 }
 
-/// Ports of a rule: numbers, and names to be looked up on the receiver.
-struct RulePorts<'w> {
-    numbers: PortSet,
-    names: Vec<(&'w Str, Protocol)>,
+/// Meanings of policies by place in the world, one list per direction; `None`: not asked for yet.
+#[derive(Default)]
+pub(crate) struct Meanings {
+    policies: [Vec<Option<Meaning>>; 2],
+    cluster: [Vec<Option<Meaning>>; 2],
 }
 
-/// A NetworkPolicy rule with its peers as classes.
-struct RuleCols<'w> {
-    ports: RulePorts<'w>,
-    /// Peers by label, or everyone.
-    pods: Cols,
-    /// Peers by address.
-    blocks: Cols,
+impl Meanings {
+    pub(crate) fn get(&self, direction: Direction, cluster: bool, policy: u32) -> Option<&Meaning> {
+        let lists = if cluster { &self.cluster } else { &self.policies };
+        lists[direction as usize].get(policy as usize)?.as_ref()
+    }
 }
 
-/// Some classes on some ports.
-struct Piece {
-    ports: PortSet,
-    cols: Cols,
-}
+/// Names of a subject's ports, as far as a rule may look them up.
+pub(crate) type Names<'c> = Vec<(&'c str, u16, Protocol, ContainerKind)>;
 
 pub(crate) struct Builder<'w, 't> {
     world: &'w World,
     classes: &'w Classes,
-    columns: Columns<'w>,
+    pub(crate) columns: Columns<'w>,
     table: &'t mut Table,
-    rules: FxHashMap<(u32, Direction), Rc<Vec<RuleCols<'w>>>>,
+    meanings: Meanings,
 }
 
 impl<'w, 't> Builder<'w, 't> {
     pub(crate) fn new(world: &'w World, classes: &'w Classes, table: &'t mut Table) -> Self {
-        Self { world, classes, columns: Columns::new(world, classes), table, rules: FxHashMap::default() }
+        let none = |n: usize| [vec![None; n], vec![None; n]];
+        let meanings = Meanings { policies: none(world.policies.len()), cluster: none(world.cluster_policies.len()) };
+        Self { world, classes, columns: Columns::new(world, classes), table, meanings }
     }
 
-    pub(crate) fn rows(&mut self, direction: Direction) -> Rows {
-        type Key<'c> = (&'c [Selected], &'c [Selected], Vec<(Option<&'c str>, u16, Protocol)>, bool);
+    pub(crate) fn into_meanings(self) -> Meanings {
+        self.meanings
+    }
+
+    /// The rows of all classes. `known` may offer the row of a class, so that it need not be computed.
+    pub(crate) fn rows(
+        &mut self,
+        direction: Direction,
+        mut offered: impl FnMut(&mut Self, ClassId) -> Option<Arc<Row>>,
+    ) -> Rows {
+        type Key<'c> = (&'c [Selected], &'c [Selected], Names<'c>, bool);
         let mut known: FxHashMap<Key<'w>, u32> = FxHashMap::default();
         let mut out = Rows { rows: Vec::new(), of_class: Vec::new() };
         for class in (0..self.classes.len()).map(ClassId::at) {
             let pod = &self.world.pods[self.classes.representative(class).index()];
             let v1 = self.classes.policies_of_class(class, direction);
-            let cluster = self.classes.cluster_policies_of(self.classes.representative(class));
-            let names = match direction {
-                Direction::Ingress if !(v1.is_empty() && cluster.is_empty()) => pod
-                    .ports
-                    .iter()
-                    .filter(|p| p.name.is_some())
-                    .map(|p| (p.name.as_deref(), p.port, p.protocol))
-                    .collect(),
-                Direction::Ingress | Direction::Egress => Vec::new(),
-            };
-            let key = (v1, cluster, names, pod.host_network);
+            let cluster = self.classes.cluster_policies_of_class(class);
+            let key = (v1, cluster, names(direction, pod, v1, cluster), pod.host_network);
             let id = match known.get(&key) {
                 Some(id) => *id,
                 None => {
-                    let row = self.row(direction, class, pod);
+                    let row = match offered(self, class) {
+                        Some(row) => row,
+                        None => Arc::new(self.row(direction, class, pod)),
+                    };
                     let id = ClassId::at(out.rows.len()).0;
                     out.rows.push(row);
                     known.insert(key, id);
@@ -96,8 +93,30 @@ impl<'w, 't> Builder<'w, 't> {
         out
     }
 
+    /// Says what a policy means, where that is known already.
+    pub(crate) fn set_meaning(&mut self, direction: Direction, cluster: bool, policy: u32, meaning: Meaning) {
+        let lists = if cluster { &mut self.meanings.cluster } else { &mut self.meanings.policies };
+        lists[direction as usize][policy as usize] = Some(meaning);
+    }
+
+    /// What a policy means, looked up once.
+    pub(crate) fn meaning(&mut self, direction: Direction, cluster: bool, policy: u32) -> Meaning {
+        let at = policy as usize;
+        let lists = if cluster { &mut self.meanings.cluster } else { &mut self.meanings.policies };
+        let slot = &mut lists[direction as usize][at];
+        if let Some(known) = slot {
+            return known.clone();
+        }
+        let made = if cluster {
+            meaning::of_cluster_policy(&mut self.columns, &self.world.cluster_policies[at], direction)
+        } else {
+            meaning::of_policy(&mut self.columns, &self.world.policies[at], direction)
+        };
+        slot.insert(made).clone()
+    }
+
     fn row(&mut self, direction: Direction, class: ClassId, pod: &'w Pod) -> Row {
-        let cluster = self.classes.cluster_policies_of(self.classes.representative(class));
+        let cluster = self.classes.cluster_policies_of_class(class);
         let selected = self.classes.policies_of_class(class, direction);
         let mut row = if cluster.is_empty() {
             self.network_policies(direction, selected, pod)
@@ -110,6 +129,8 @@ impl<'w, 't> Builder<'w, 't> {
             let host = self.columns.host_network.clone();
             add(self.table, &mut row, &host, possible);
         }
+        // One order for equal rows, so that they compare equal.
+        row.sort_unstable_by_key(|(ports, _)| *ports);
         row
     }
 
@@ -141,75 +162,15 @@ impl<'w, 't> Builder<'w, 't> {
 
     /// What the rules of one policy admit.
     fn admitted(&mut self, s: &Selected, direction: Direction, pod: &'w Pod, sum: &mut BTreeMap<PairId, Bits>) {
-        let rules = self.rule_cols(s.policy, direction);
-        for rule in rules.iter() {
-            for Piece { ports, cols } in self.pieces(rule, direction, pod) {
-                let sure = self.table.id(ports.clone(), ports.clone());
-                sum.entry(sure).or_default().add(&cols.sure);
-                let unclear = cols.possible.minus(&cols.sure);
-                if !unclear.is_empty() {
-                    let possible = self.table.id(PortSet::none(), ports);
-                    sum.entry(possible).or_default().add(&unclear);
-                }
-            }
-        }
-    }
-
-    fn rule_cols(&mut self, policy: u32, direction: Direction) -> Rc<Vec<RuleCols<'w>>> {
-        if let Some(known) = self.rules.get(&(policy, direction)) {
-            return known.clone();
-        }
-        let this = &self.world.policies[policy as usize];
-        let rules = if readable(&this.subject) { this.rules(direction) } else { &[] };
-        let mut out = Vec::with_capacity(rules.len());
-        for rule in rules {
-            let (mut pods, mut blocks) = (Cols::default(), Cols::default());
-            match &rule.peers {
-                Peers::Any(_) => pods = Cols::certain(self.columns.everyone.clone()),
-                Peers::Of(list) => {
-                    let mut written: Vec<Block<'_>> = Vec::new();
-                    for peer in list {
-                        match &peer.kind {
-                            PeerKind::Block(block) => written.push((&block.cidr, &block.except)),
-                            PeerKind::Pods { .. } => pods.add(&self.columns.peer(this, peer)),
-                        }
-                    }
-                    if !written.is_empty() {
-                        blocks = self.columns.blocks(&written);
-                    }
-                }
-            }
-            out.push(RuleCols { ports: rule_ports(rule), pods, blocks });
-        }
-        let out = Rc::new(out);
-        self.rules.insert((policy, direction), out.clone());
-        out
-    }
-
-    /// A rule as pieces with plain numbers.
-    fn pieces(&mut self, rule: &RuleCols<'w>, direction: Direction, pod: &'w Pod) -> Vec<Piece> {
-        let mut both = rule.pods.clone();
-        both.add(&rule.blocks);
-        let RulePorts { numbers, names } = &rule.ports;
-        match direction {
-            Direction::Ingress => {
-                let mut ports = numbers.clone();
-                for (name, protocol) in names {
-                    if let Some(number) = named_port(pod, name, *protocol) {
-                        ports = ports.union(&PortSet::range(*protocol, number, number));
-                    }
-                }
-                vec![Piece { ports, cols: both }]
-            }
-            Direction::Egress => {
-                let mut out = vec![Piece { ports: numbers.clone(), cols: both }];
-                for (name, protocol) in names {
-                    for (number, classes) in self.columns.named(name, *protocol, NameReading::First) {
-                        let ports = PortSet::range(*protocol, *number, *number);
-                        out.push(Piece { ports, cols: rule.pods.and(classes) });
-                    }
-                }
-                out
+        let meaning = self.meaning(direction, false, s.policy);
+        for part in meaning.iter() {
+            let (ports, cols) = (part.ports(pod), &part.cols);
+            let sure = self.table.id(ports.clone(), ports.clone());
+            sum.entry(sure).or_default().add(&cols.sure);
+            let unclear = cols.possible.minus(&cols.sure);
+            if !unclear.is_empty() {
+                let possible = self.table.id(PortSet::none(), ports);
+                sum.entry(possible).or_default().add(&unclear);
             }
         }
     }
@@ -308,12 +269,9 @@ impl<'w, 't> Builder<'w, 't> {
     }
 
     fn first_match(&mut self, direction: Direction, s: &Selected, pod: &'w Pod) -> Vec<(May, Bits)> {
-        let policy = &self.world.cluster_policies[s.policy as usize];
         let mut parts = vec![(May::untouched(), self.columns.everyone.clone())];
-        for rule in policy.rules(direction) {
-            for (effect, Piece { ports, cols }) in self.cluster_pieces(rule, direction, pod) {
-                May::hit_classes(&mut parts, &cols, &ports, effect);
-            }
+        for part in self.meaning(direction, true, s.policy).iter() {
+            May::hit_classes(&mut parts, &part.cols, &part.ports(pod), part.effect);
         }
         if !s.causes.is_empty() {
             for (may, _) in &mut parts {
@@ -322,115 +280,14 @@ impl<'w, 't> Builder<'w, 't> {
         }
         parts
     }
-
-    /// A cluster rule as pieces with plain numbers, those that deny first.
-    fn cluster_pieces(&mut self, rule: &'w ClusterRule, direction: Direction, pod: &'w Pod) -> Vec<(Effect, Piece)> {
-        let effect = effect_of(&rule.action);
-        let closes = effect != Effect::Accept;
-        if not_understood(rule) {
-            let cols = Cols::certain(self.columns.everyone.clone());
-            return if closes { vec![(Effect::Deny, Piece { ports: PortSet::all(), cols })] } else { Vec::new() };
-        }
-        let (mut pods, mut others) = (Cols::default(), Cols::default());
-        let mut networks: Vec<Block<'_>> = Vec::new();
-        let mut effect = effect;
-        for peer in &rule.peers {
-            match peer {
-                ClusterPeer::Pods { namespaces, pods: labels, .. } => {
-                    pods.add(&self.columns.cluster_pods(namespaces, labels))
-                }
-                ClusterPeer::Nodes { nodes, .. } => others.add(&self.columns.cluster_nodes(nodes)),
-                ClusterPeer::Networks { blocks, .. } => networks.extend(blocks.iter().map(|block| (block, &[][..]))),
-                ClusterPeer::DomainNames { .. } if closes => {
-                    effect = Effect::Deny;
-                    pods.add(&Cols::certain(self.columns.everyone.clone()));
-                }
-                // A name never stands for a pod (row 165).
-                ClusterPeer::DomainNames { .. } | ClusterPeer::Unknown { .. } => {}
-            }
-        }
-        if !networks.is_empty() {
-            others.add(&self.columns.blocks(&networks));
-        }
-        let mut both = pods.clone();
-        both.add(&others);
-        let ClusterPorts::Of(list) = &rule.ports else {
-            return vec![(effect, Piece { ports: PortSet::all(), cols: both })];
-        };
-        let mut numbers = PortSet::none();
-        let mut out = Vec::new();
-        for entry in list {
-            match entry {
-                ClusterPort::Number(protocol, PortMatch::Any) => numbers = numbers.union(&PortSet::protocol(*protocol)),
-                ClusterPort::Number(protocol, PortMatch::Range(a, b)) => {
-                    numbers = numbers.union(&PortSet::range(*protocol, *a, *b));
-                }
-                ClusterPort::Number(_, PortMatch::Named(name)) | ClusterPort::Named(name) => {
-                    self.cluster_named(name, effect, direction, pod, &pods, &mut out);
-                }
-                ClusterPort::BareProtocol(protocol) if closes => {
-                    out.insert(0, (Effect::Deny, Piece { ports: PortSet::protocol(*protocol), cols: both.clone() }));
-                }
-                ClusterPort::BareProtocol(_) | ClusterPort::Unknown => {}
-            }
-        }
-        out.push((effect, Piece { ports: numbers, cols: both }));
-        out
-    }
-
-    fn cluster_named(
-        &mut self,
-        name: &'w Str,
-        effect: Effect,
-        direction: Direction,
-        pod: &'w Pod,
-        pods: &Cols,
-        out: &mut Vec<(Effect, Piece)>,
-    ) {
-        for protocol in Protocol::ALL {
-            match (direction, effect) {
-                (Direction::Ingress, Effect::Deny) => {
-                    for (p, number) in named_ports_all(pod, name).filter(|(p, _)| *p == protocol) {
-                        out.push((effect, Piece { ports: PortSet::range(p, number, number), cols: pods.clone() }));
-                    }
-                }
-                (Direction::Ingress, _) => {
-                    if let Some(number) = named_port(pod, name, protocol) {
-                        out.push((
-                            effect,
-                            Piece { ports: PortSet::range(protocol, number, number), cols: pods.clone() },
-                        ));
-                    }
-                }
-                (Direction::Egress, _) => {
-                    let reading = if effect == Effect::Deny { NameReading::Every } else { NameReading::First };
-                    for (number, classes) in self.columns.named(name, protocol, reading) {
-                        let ports = PortSet::range(protocol, *number, *number);
-                        out.push((effect, Piece { ports, cols: pods.and(classes) }));
-                    }
-                }
-            }
-        }
-    }
 }
 
-fn rule_ports(rule: &Rule) -> RulePorts<'_> {
-    match &rule.ports {
-        Ports::Any(_) => RulePorts { numbers: PortSet::all(), names: Vec::new() },
-        Ports::Of(entries) => {
-            let mut out = RulePorts { numbers: PortSet::none(), names: Vec::new() };
-            for entry in entries {
-                match &entry.port {
-                    PortMatch::Any => out.numbers = out.numbers.union(&PortSet::protocol(entry.protocol)),
-                    PortMatch::Range(a, b) => {
-                        out.numbers = out.numbers.union(&PortSet::range(entry.protocol, *a, *b));
-                    }
-                    PortMatch::Named(name) => out.names.push((name, entry.protocol)),
-                }
-            }
-            out
-        }
+/// A subject's named ports, where rules may look them up: without a policy, and for egress, none do.
+pub(crate) fn names<'c>(direction: Direction, pod: &'c Pod, v1: &[Selected], cluster: &[Selected]) -> Names<'c> {
+    if direction == Direction::Egress || (v1.is_empty() && cluster.is_empty()) {
+        return Names::new();
     }
+    pod.ports.iter().filter_map(|p| p.name.as_deref().map(|name| (name, p.port, p.protocol, p.container))).collect()
 }
 
 /// Adds ports for some classes to a row, keeping its sets disjoint.
