@@ -291,6 +291,7 @@ unread: [{what: pods, namespace: other, why: forbidden}]
 #[test]
 fn old_versions_and_things_that_are_no_objects() {
     let old = refused("apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: p}\n");
+    assert_eq!(old[0].object.as_deref(), Some("NetworkPolicy default/p"));
     assert_eq!((old[0].code, old[0].help.as_deref()), ("WT0009", Some("use `apiVersion: networking.k8s.io/v1`")));
     for text in ["just text", "a: b", "kind: NetworkPolicy", "apiVersion: v1", "5"] {
         assert_eq!(refused(text).first().map(|d| d.code), Some("not-an-object"), "{text}");

@@ -170,7 +170,7 @@ impl TreeError {
             ErrorKind::Template => "unrendered-template",
             ErrorKind::Tab => "yaml-tab",
             ErrorKind::Directive => "yaml-directive",
-            ErrorKind::DuplicateKey { .. } => "duplicate-key",
+            ErrorKind::DuplicateKey { .. } => "WT0002",
             ErrorKind::ComplexKey { .. } => "complex-key",
             ErrorKind::MissingKey => "missing-key",
             ErrorKind::MergeValue { .. } => "merge-value",

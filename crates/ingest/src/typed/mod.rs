@@ -218,6 +218,10 @@ fn object(
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let Some(read) = Kind::of(version, group, kind) else {
         if let Some(served) = Kind::served(group, kind) {
+            // Read for its name only.
+            let namespaced =
+                !matches!(kind, "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" | "ClusterNetworkPolicy");
+            meta::read(cx, kind, namespaced, entries, whole, &settings.default_namespace);
             let message = format!("{kind} of {} is not served any more", printable(version));
             cx.error(
                 "WT0009",

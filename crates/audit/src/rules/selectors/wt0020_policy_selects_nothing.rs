@@ -32,6 +32,9 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         if subject.is_everything() || !readable(subject) || contradiction(subject).is_some() {
             continue;
         }
+        if !ctx.scope().subjects(policy).is_empty() {
+            continue;
+        }
         // hostNetwork pods carry labels too: a policy for them alone is WT0092.
         let found = labelled(ctx, subject);
         let home = |c| ctx.world.pods[ctx.engine.classes().representative(c).index()].namespace;

@@ -21,13 +21,16 @@ pub(super) const LINT: Lint = Lint {
     severity: Severity::Note,
     summary: "a verdict depends on the labels of a namespace whose object is not in the input",
     page: "Of a namespace without a Namespace object only `kubernetes.io/metadata.name` is known. Proves that a \
-           connection of one of its pods passes or not, as its other labels are, and counts the policies that \
-           ask for them.\n\nExample: a policy with `namespaceSelector: {matchLabels: {env: prod}}`, workloads \
-           in `payments`, and no manifest for the namespace `payments`.\n\nFix: add the Namespace manifest, or \
-           read the cluster.\n\nSilent: no policy selects namespaces by a label other than the name, or its \
-           rules are for pods that do not exist.",
+           connection of one of its pods passes or not, as its other labels are, and names for each selector a \
+           policy that asks for them.\n\nExample: a policy with `namespaceSelector: {matchLabels: {env: \
+           prod}}`, workloads in `payments`, and no manifest for the namespace `payments`.\n\nFix: add the \
+           Namespace manifest, or read the cluster.\n\nSilent: no policy selects namespaces by a label other \
+           than the name, or its rules are for pods that do not exist.",
     check: Check::World(check),
 };
+
+/// Rules with one selector that are tried, until a verdict depends on it.
+const ASKED: usize = 8;
 
 /// A rule whose peer may mean a namespace.
 type Asking<'w> = (usize, &'w NetworkPolicy, Direction, &'w Rule);
@@ -59,12 +62,14 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
             if ctx.is_overdue() || !matches!(matches_namespace(ctx.world, ns, selector), Tri::Maybe(_)) {
                 continue;
             }
-            for (i, policy, direction, rule) in asking {
-                if let Some(flow) = depends(ctx, ns, policy, *direction, rule) {
-                    policies.insert(*i);
-                    witness.get_or_insert(flow);
-                    keys.extend(selector.requirements.iter().map(|r| &r.key).filter(|k| ***k != *NAMESPACE_NAME_LABEL));
-                }
+            let mut asking = asking.iter().take(ASKED);
+            let proved = asking.find_map(|(i, policy, direction, rule)| {
+                depends(ctx, ns, policy, *direction, rule).map(|flow| (*i, flow))
+            });
+            if let Some((i, flow)) = proved {
+                policies.insert(i);
+                witness.get_or_insert(flow);
+                keys.extend(selector.requirements.iter().map(|r| &r.key).filter(|k| ***k != *NAMESPACE_NAME_LABEL));
             }
         }
         let Some(witness) = witness else { continue };

@@ -31,6 +31,9 @@ pub(super) const LINT: Lint = Lint {
     check: Check::World(check),
 };
 
+/// Rules that are tried for one value, until a verdict changes.
+const ASKED: usize = 32;
+
 /// Values that are tried.
 const VALUES: usize = 5;
 
@@ -87,7 +90,9 @@ fn missing(
     for value in values.iter().take(VALUES) {
         let with = namespace.labels.with(key, value);
         let changed = asking.iter().filter(|a| matches(a.4, &namespace.labels) != matches(a.4, &with));
-        let Some((policy, flow, verdict)) = changed.into_iter().find_map(|a| effect(ctx, ns, key, value, a)) else {
+        let Some((policy, flow, verdict)) =
+            changed.into_iter().take(ASKED).find_map(|a| effect(ctx, ns, key, value, a))
+        else {
             continue;
         };
         let verb = if verdict == Verdict::Allow { "lets its pods through" } else { "keeps its pods out" };

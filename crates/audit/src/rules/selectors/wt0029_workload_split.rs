@@ -3,13 +3,16 @@
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
 use crate::rules::common::{flow, verdict, workload_object};
+use crate::rules::receivers::first_address;
 use crate::rules::{Check, Lint};
 use std::collections::BTreeSet;
 use watertight_engine::classes::ClassId;
 use watertight_engine::connections::{Split, splits};
 use watertight_engine::explain::PER_POD_LABELS;
+use watertight_engine::reach::external::{external, families_in_use};
 use watertight_model::{
-    Endpoint, Flow, NetworkPolicy, PeerKind, Peers, Pod, PodId, PortSet, Selector, Str, Verdict, World,
+    Direction, Endpoint, Family, Flow, L4, NetworkPolicy, PeerKind, Peers, Pod, PodId, PortSet, Protocol, Selector,
+    Str, Verdict, World,
 };
 
 /// The lint.
@@ -113,23 +116,60 @@ fn witness(ctx: &Ctx<'_, '_>, split: &Split) -> Option<(PodId, PodId, Flow, Stri
     let others: Vec<ClassId> = others
         .filter(|c| classes.members(*c).iter().all(|p| ctx.world.pods[p.index()].workload != split.workload))
         .collect();
-    let pairs = own.iter().flat_map(|a| own.iter().map(move |b| (a, b))).filter(|(a, b)| a.1 != b.1);
-    pairs.into_iter().find_map(|((yes, a), (no, b))| {
-        others.iter().find_map(|other| {
-            let pod = classes.representative(*other);
-            let name = ctx.world.workload_name(ctx.world.pods[pod.index()].workload);
+    // Every part differs from the first one.
+    let (first, rest) = own.split_first()?;
+    let mut pairs = rest.iter().flat_map(|b| [(first, b), (b, first)]);
+    let families = families_in_use(ctx.engine);
+    pairs.find_map(|((yes, a), (no, b))| {
+        let inside = others.iter().find_map(|other| {
+            let pod = Endpoint::Pod(classes.representative(*other));
             let into = missing(&ctx.reach().ports(*other, *a).sure, &ctx.reach().ports(*other, *b).possible);
             let out = missing(&ctx.reach().ports(*a, *other).sure, &ctx.reach().ports(*b, *other).possible);
-            let into = into.map(|(p, n)| (flow(Endpoint::Pod(pod), Endpoint::Pod(*no), p, n), p, n));
-            let out = out.map(|(p, n)| (flow(Endpoint::Pod(*no), Endpoint::Pod(pod), p, n), p, n));
-            let (flow, protocol, number) = into.or(out)?;
-            let denied = verdict(ctx, &flow) == Verdict::Deny;
-            denied.then(|| (*yes, *no, flow, format!("{name} on {protocol} {number}")))
-        })
+            let no = Endpoint::Pod(*no);
+            let flow = match (into, out) {
+                (Some((protocol, number)), _) => flow(pod, no, protocol, number),
+                (None, Some((protocol, number))) => flow(no, pod, protocol, number),
+                (None, None) => return None,
+            };
+            (verdict(ctx, &flow) == Verdict::Deny).then_some(flow)
+        });
+        let flow = inside.or_else(|| outside(ctx, *a, *no, &families))?;
+        Some((*yes, *no, flow, words(ctx, &flow, *no)))
     })
 }
 
+/// A connection with someone outside that pods of the class may have and this pod may not.
+fn outside(ctx: &Ctx<'_, '_>, may: ClassId, may_not: PodId, families: &[Family]) -> Option<Flow> {
+    let own = Endpoint::Pod(may_not);
+    let flows = Direction::BOTH.into_iter().flat_map(|direction| {
+        let parts = external(ctx.engine, may, direction, families).into_iter();
+        parts.filter_map(move |part| {
+            let there = Endpoint::External(first_address(*part.cidrs.first()?));
+            let (protocol, number) = missing(&part.ports.sure, &PortSet::none())?;
+            Some(match direction {
+                Direction::Ingress => flow(there, own, protocol, number),
+                Direction::Egress => flow(own, there, protocol, number),
+            })
+        })
+    });
+    flows.into_iter().find(|f| verdict(ctx, f) == Verdict::Deny)
+}
+
+/// The other side of a connection of this pod, with the port.
+fn words(ctx: &Ctx<'_, '_>, flow: &Flow, own: PodId) -> String {
+    let other = if flow.from == Endpoint::Pod(own) { flow.to } else { flow.from };
+    let name = match other {
+        Endpoint::Pod(id) => ctx.world.workload_name(ctx.world.pods[id.index()].workload),
+        Endpoint::Node(id) => format!("node {}", ctx.world.nodes[id.index()].name),
+        Endpoint::External(ip) => ip.to_string(),
+    };
+    match flow.l4 {
+        L4::Port(protocol, number) => format!("{name} on {protocol} {number}"),
+        L4::Other => name,
+    }
+}
+
 /// The first port that one set holds and the other does not.
-fn missing(has: &PortSet, lacks: &PortSet) -> Option<(watertight_model::Protocol, u16)> {
+fn missing(has: &PortSet, lacks: &PortSet) -> Option<(Protocol, u16)> {
     has.minus(lacks).iter().next().map(|(protocol, first, last)| (protocol, first.max(1).min(last)))
 }

@@ -103,9 +103,11 @@ pub(super) const EXCEPT: Lint = Lint {
 pub(super) const NOT_SERVED: Lint = Lint {
     code: "WT0009",
     name: "api-version-not-served",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     summary: "an object of an API version that current servers do not serve",
-    page: "It would not exist in the cluster.\n\nExample: `apiVersion: extensions/v1beta1, kind: \
+    page: "It would not exist in the cluster, whatever it says. The input is refused rather than analysed \
+           without it: to leave a policy out silently, or to guess what its successor would be, are both \
+           answers about another cluster.\n\nExample: `apiVersion: extensions/v1beta1, kind: \
            NetworkPolicy`.\n\nFix: `networking.k8s.io/v1`.",
     check: Check::Reader,
 };

@@ -89,7 +89,7 @@ fn duplicate_keys_in_a_large_mapping() {
 
 #[test]
 fn a_key_is_compared_as_the_text_it_becomes() {
-    assert_eq!(fault("\"a\\u0062\": 1\nab: 2\n").code(), "duplicate-key");
+    assert_eq!(fault("\"a\\u0062\": 1\nab: 2\n").code(), "WT0002");
     assert_eq!(shown("A: 1\na: 2\n"), ["{A: =1, a: =2}"]);
 }
 
@@ -176,7 +176,7 @@ fn merge_keys_that_cannot_be_applied_are_errors() {
     assert_eq!(fault("a:\n  <<:\n").kind, ErrorKind::MergeValue { found: "null" });
     assert_eq!(fault("a: {<<: [{}, x]}\n").kind, ErrorKind::MergeValue { found: "a scalar" });
     assert_eq!(fault("a: {<<: [[]]}\n").kind, ErrorKind::MergeValue { found: "a sequence in a sequence" });
-    assert_eq!(fault("a: &x {}\nb:\n  <<: *x\n  <<: *x\n").code(), "duplicate-key");
+    assert_eq!(fault("a: &x {}\nb:\n  <<: *x\n  <<: *x\n").code(), "WT0002");
     // A quoted `<<` is a key like any other.
     assert_eq!(shown("a: {'<<': 1}\n"), ["{a: {<<: =1}}"]);
 }
@@ -297,7 +297,7 @@ fn a_document_is_handed_over_once_whatever_follows_it() {
         ("...\nb: 'x\n", "yaml-syntax"),
         ("--- ]\n", "yaml-syntax"),
         ("--- 'x' y\n", "yaml-syntax"),
-        ("---\nb: {b: 1, b: 2}\n", "duplicate-key"),
+        ("---\nb: {b: 1, b: 2}\n", "WT0002"),
         ("---\n\u{1}\n", "yaml-syntax"),
         ("---\nb:\n\tc: 1\n", "yaml-tab"),
     ] {
