@@ -99,23 +99,25 @@ fn by_label(policy: &NetworkPolicy, direction: Direction, rule: &Rule) -> bool {
     }
 }
 
-/// What the entry was meant to be, with the number it stands for: the name with another protocol, the nearest name, or the
-/// only port that the pods declare.
+/// What the entry was meant to be, with the number it stands for on the first pod: the name with another protocol, the
+/// nearest name, or the only port that is declared. A name that every pod has.
 fn meant(ctx: &Ctx<'_, '_>, pods: &[ClassId], entry: &PortEntry, name: &Str) -> Option<(PortEntry, u16)> {
     let first = pod_of(ctx, *pods.first()?);
     let entry_for = |protocol: Protocol, port: PortMatch| PortEntry { protocol, port, ..entry.clone() };
-    for protocol in Protocol::ALL {
-        if let Some(number) = named_port(first, name, protocol) {
-            let fixed = PortEntry { protocol_defaulted: false, ..entry_for(protocol, PortMatch::Named(name.clone())) };
-            return Some((fixed, number));
-        }
+    let on_all = |name: &str, protocol: Protocol| {
+        let mut members = pods.iter().flat_map(|c| ctx.engine.classes().members(*c));
+        members.all(|p| named_port(&ctx.world.pods[p.index()], name, protocol).is_some())
+    };
+    for protocol in Protocol::ALL.into_iter().filter(|p| on_all(name, *p)) {
+        let fixed = PortEntry { protocol_defaulted: false, ..entry_for(protocol, PortMatch::Named(name.clone())) };
+        return named_port(first, name, protocol).map(|number| (fixed, number));
     }
     let declared: BTreeSet<&Str> =
         first.ports.iter().filter(|p| p.protocol == entry.protocol).filter_map(|p| p.name.as_ref()).collect();
-    if let Some(close) = near(name, declared.iter().map(|n| n.to_string())).first()
-        && let Some(number) = named_port(first, close, entry.protocol)
-    {
-        return Some((entry_for(entry.protocol, PortMatch::Named(Str::from(close.as_str()))), number));
+    let close = near(name, declared.iter().map(|n| n.to_string())).into_iter().find(|n| on_all(n, entry.protocol));
+    if let Some(close) = close {
+        let number = named_port(first, &close, entry.protocol)?;
+        return Some((entry_for(entry.protocol, PortMatch::Named(Str::from(close))), number));
     }
     let mut numbers = first.ports.iter().filter(|p| p.protocol == entry.protocol).map(|p| p.port);
     let only = numbers.next().filter(|n| numbers.all(|other| other == *n))?;
