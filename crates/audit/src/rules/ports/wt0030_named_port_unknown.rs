@@ -108,7 +108,7 @@ fn meant(ctx: &Ctx<'_, '_>, pods: &[ClassId], entry: &PortEntry, name: &Str) -> 
         let mut members = pods.iter().flat_map(|c| ctx.engine.classes().members(*c));
         members.all(|p| named_port(&ctx.world.pods[p.index()], name, protocol).is_some())
     };
-    for protocol in Protocol::ALL.into_iter().filter(|p| on_all(name, *p)) {
+    if let Some(protocol) = Protocol::ALL.into_iter().find(|p| on_all(name, *p)) {
         let fixed = PortEntry { protocol_defaulted: false, ..entry_for(protocol, PortMatch::Named(name.clone())) };
         return named_port(first, name, protocol).map(|number| (fixed, number));
     }
