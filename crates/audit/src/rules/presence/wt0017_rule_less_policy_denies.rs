@@ -20,13 +20,15 @@ pub(super) const LINT: Lint = Lint {
            a generated policy for a pod without traffic: `spec: {podSelector: {matchLabels: {app: \
            idle}}}`.\n\nFix: none; this states the effect.\n\nSilent: another policy isolates the same pods; \
            the policy is the default deny of a namespace (`podSelector: {}`); the empty list of rules is \
-           written out (`ingress: []`). WT0012 and WT0016 speak of policies that isolate by accident.",
+           written out (`ingress: []`); it has rules in the other direction. WT0012 and WT0016 speak of \
+           policies that isolate by accident.",
     check: Check::World(check),
 };
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     for (i, policy) in ctx.world.policies.iter().enumerate().take_while(|_| !ctx.is_overdue()) {
-        if policy.subject.is_everything() || policy.written.spec != Presence::Filled {
+        let is_inert = policy.ingress.is_empty() && policy.egress.is_empty();
+        if !is_inert || policy.subject.is_everything() || policy.written.spec != Presence::Filled {
             continue;
         }
         let mut lost = Vec::new();
@@ -58,15 +60,11 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     }
 }
 
-/// It isolates in this direction without a rule, and does not say so with an empty list.
+/// It isolates in this direction, and does not say with an empty list that nothing is allowed.
 fn is_bare(policy: &NetworkPolicy, direction: Direction) -> bool {
     let written = match direction {
         Direction::Ingress => policy.written.ingress,
         Direction::Egress => policy.written.egress,
     };
-    // Without policyTypes and with egress rules the isolation for ingress is an accident: WT0012.
-    let accident = direction == Direction::Ingress
-        && policy.written.policy_types != Presence::Filled
-        && policy.written.egress == Presence::Filled;
-    policy.isolates(direction) && policy.rules(direction).is_empty() && written == Presence::Absent && !accident
+    policy.isolates(direction) && written == Presence::Absent
 }

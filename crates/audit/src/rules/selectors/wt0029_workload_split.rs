@@ -25,8 +25,9 @@ pub(super) const LINT: Lint = Lint {
            that another may not, because their labels differ (in a rollout, or by hand) or some of their \
            addresses are in a block.\n\nExample: the new pod template of `shop/web` lost `role: client`; during \
            the rollout half of the pods are denied.\n\nFix: align the labels; wait for the rollout.\n\nSilent: \
-           the pods differ and no verdict does; policies select single pods of a StatefulSet on purpose, by \
-           pod-name or pod-index; only the numbers of named ports differ (WT0031).",
+           hostNetwork pods, which are on different nodes; the pods differ and no verdict does; policies select \
+           single pods of a StatefulSet on purpose, by pod-name or pod-index; only the numbers of named ports \
+           differ (WT0031).",
     check: Check::World(check),
 };
 
@@ -38,6 +39,10 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         }
         let Some((yes, no, witness, other)) = witness(ctx, &split) else { continue };
         let (a, b) = (&ctx.world.pods[yes.index()], &ctx.world.pods[no.index()]);
+        // What passes for a pod in its node's network is the node's business.
+        if a.host_network || b.host_network {
+            continue;
+        }
         let keys = differing(a, b);
         let by_pod = |k: &&Str| PER_POD_LABELS.contains(&&***k);
         if per_pod && !keys.is_empty() && keys.iter().all(by_pod) && !by_address(ctx.world, a, b) {
