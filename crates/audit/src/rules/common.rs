@@ -90,3 +90,10 @@ pub(crate) fn a_port(rule: &Rule) -> (Protocol, u16) {
         }),
     }
 }
+
+/// The pod's workload is declared as protected, by its annotation or by an option.
+pub(crate) fn is_protected(ctx: &Ctx<'_, '_>, pod: PodId) -> bool {
+    let id = ctx.world.pods[pod.index()].workload;
+    let annotated = ctx.world.workloads[id.index()].annotations.get("watertight.dev/protect");
+    annotated.is_some_and(|v| **v == *"true") || ctx.options.protected.contains(&ctx.world.workload_name(id))
+}

@@ -4,7 +4,7 @@ use super::labelled;
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
 use crate::fix::Fix;
-use crate::rules::common::{a_port, flow, policy_object, rules};
+use crate::rules::common::{a_port, flow, is_protected, policy_object, rules};
 use crate::rules::receivers::{names, pod_count};
 use crate::rules::write::with_peer;
 use crate::rules::{Check, Lint};
@@ -26,9 +26,9 @@ pub(super) const LINT: Lint = Lint {
            {matchLabels: {team: orders}}\n- podSelector: {matchLabels: {app: orders-service}}\n```\n\nFix: \
            remove the second dash; the rule is printed. If both were meant, the annotation \
            `watertight.dev/ignore: \"WT0018=reason\"` says so.\n\nAn error if such pods are in those namespaces \
-           and not in the policy's own, so that one entry was surely meant, or if what gets in is of another \
-           environment.\n\nSilent: nothing gets in beyond the AND form; such pods are in the policy's own \
-           namespace and not in those, so that a true OR is meant.",
+           and not in the policy's own, so that one entry was surely meant, if what gets in is of another \
+           environment, or if it gets to a protected workload.\n\nSilent: nothing gets in beyond the AND form; \
+           such pods are in the policy's own namespace and not in those, so that a true OR is meant.",
     check: Check::World(check),
 };
 
@@ -72,7 +72,10 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
             words::selector(pods),
             words::selector(namespaces),
         );
-        let strongest = (meant && own.is_empty()) || classes.iter().any(|c| crosses(ctx, policy, *c));
+        let mut behind = targets.iter().flat_map(|c| ctx.engine.classes().members(*c));
+        let strongest = (meant && own.is_empty())
+            || classes.iter().any(|c| crosses(ctx, policy, *c))
+            || (direction == Direction::Ingress && behind.any(|p| is_protected(ctx, *p)));
         let severity = if strongest { Severity::Error } else { Severity::Warning };
         let mut finding = LINT.finding(policy_object(ctx, i), Some(rule.origin), message).at_severity(severity);
         finding.affected = pod_count(ctx, &classes);

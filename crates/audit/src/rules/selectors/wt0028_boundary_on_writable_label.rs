@@ -3,7 +3,7 @@
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, Status, some};
 use crate::fix::Fix;
-use crate::rules::common::{a_port, policy_object, rules};
+use crate::rules::common::{a_port, is_protected, policy_object, rules};
 use crate::rules::trial::{after, labels_for};
 use crate::rules::write::with_peer;
 use crate::rules::{Check, Lint};
@@ -40,7 +40,7 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         }
         let subjects = ctx.scope().subjects(policy);
         let members = subjects.iter().flat_map(|c| ctx.engine.classes().members(*c));
-        let Some(target) = members.copied().find(|p| protected(ctx, *p)) else { continue };
+        let Some(target) = members.copied().find(|p| is_protected(ctx, *p)) else { continue };
         for peer in peers {
             let PeerKind::Pods { namespaces: Some(selector), pods } = &peer.kind else { continue };
             let by_name = selector.requirements.iter().any(|r| *r.key == *NAMESPACE_NAME_LABEL);
@@ -75,13 +75,6 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
             out.push(finding);
         }
     }
-}
-
-/// The workload is declared as protected.
-fn protected(ctx: &Ctx<'_, '_>, pod: PodId) -> bool {
-    let id = ctx.world.pods[pod.index()].workload;
-    let annotated = ctx.world.workloads[id.index()].annotations.get("watertight.dev/protect");
-    annotated.is_some_and(|v| **v == *"true") || ctx.options.protected.contains(&ctx.world.workload_name(id))
 }
 
 /// A stranger's pod is denied, and allowed once its namespace (and the pod, which its owner labels) have the labels.
