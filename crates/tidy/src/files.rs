@@ -62,16 +62,19 @@ fn every_module_says_what_it_is() {
     report("module headers", &complaints);
 }
 
+/// The one file that may call the kernel without the compiler's help; each use in it says why it is sound (clippy sees to it).
+const UNSAFE: &str = "crates/datapath/src/kernel/sys.rs";
+
 #[test]
-fn nothing_unsafe() {
+fn unsafe_in_one_place() {
     let mut complaints = Vec::new();
     // Written apart, or this file would be the first it finds.
     let word = concat!("un", "safe ");
-    for file in rust() {
+    for file in rust().into_iter().filter(|f| f.path != UNSAFE) {
         for (number, line) in file.text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             if [format!("{word}{{"), format!("{word}fn"), format!("{word}impl")].iter().any(|w| code.contains(w)) {
-                complaints.push(format!("{}:{}: only the datapath may, and there is none yet", file.path, number + 1));
+                complaints.push(format!("{}:{}: only {UNSAFE} may", file.path, number + 1));
             }
         }
     }

@@ -1,0 +1,295 @@
+//! From what the kernel has to what it should have: ordered writes.
+//!
+//! Everything that changes is there twice, in two banks; one word, the epoch, says which is visible. A plan writes into the
+//! bank that is not: first the answers, tables and sets that it needs and nobody has yet, then who has which address, then
+//! the pods. Publishing is one write of the epoch. So every packet sees one version or the next (I5), whatever changes:
+//! policies, labels, addresses. Sets and tables are shared by both banks, immutable, and removed when neither needs them.
+//!
+//! Numbers of the kernel are chosen here: an identity keeps the number that its addresses have in the visible bank if it
+//! can, so that few sets change. Which numbers are chosen never matters for what they mean, because each bank is whole.
+
+mod alloc;
+
+use crate::abi::{self, AddressKey, Bank, EntryKey, PeerValue, PrefixKey, SlotKey, SlotValue, Step, TableValue};
+use crate::bounds;
+use crate::image::{Identity, Image, Refused};
+use alloc::Runs;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One bank: the part that is there twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Half {
+    /// `addresses`.
+    pub addresses: BTreeMap<AddressKey, PeerValue>,
+    /// `prefixes`.
+    pub prefixes: BTreeMap<PrefixKey, PeerValue>,
+    /// `slots`.
+    pub slots: BTreeMap<SlotKey, SlotValue>,
+}
+
+/// What the kernel has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// What is visible: bank `epoch & 1`.
+    pub epoch: u64,
+    /// Both banks.
+    pub banks: [Half; 2],
+    /// Sets: table by peer.
+    pub sets: BTreeMap<u32, BTreeMap<u32, TableValue>>,
+    /// Tables: steps by run in `ports`.
+    pub tables: BTreeMap<(u32, u32), Vec<Step>>,
+    /// Hash of the text, by number. 0 is not used.
+    pub answers: BTreeMap<u32, u64>,
+}
+
+/// One map write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Element of `answers`.
+    Answer(u32, u64),
+    /// Element of `ports`.
+    Step(u32, Step),
+    /// `entries`.
+    Entry(EntryKey, TableValue),
+    /// `addresses`.
+    Address(AddressKey, PeerValue),
+    /// `prefixes`.
+    Prefix(PrefixKey, PeerValue),
+    /// `slots`.
+    Slot(SlotKey, SlotValue),
+    /// Removes from `entries`.
+    NoEntry(EntryKey),
+    /// Removes from `addresses`.
+    NoAddress(AddressKey),
+    /// Removes from `prefixes`.
+    NoPrefix(PrefixKey),
+    /// Removes from `slots`.
+    NoSlot(SlotKey),
+}
+
+/// Writes in order, and the state that they lead to. Its epoch is the one to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// In order: removals of what the hidden bank held alone, referents, references.
+    pub writes: Vec<Write>,
+    /// What the kernel has then.
+    pub after: State,
+    /// Kernel number of every answer of the image, by place.
+    pub answers: Vec<u32>,
+}
+
+impl State {
+    /// The bank that packets see.
+    pub fn visible(&self) -> &Half {
+        &self.banks[Bank::of(self.epoch).number() as usize]
+    }
+}
+
+/// Plans the way from `state` to `image`. The caller waits until no packet reads the hidden bank any more, then writes.
+pub fn plan(state: &State, image: &Image) -> Result<Plan, Refused> {
+    let bank = Bank::of(state.epoch + 1);
+    let mut after = state.clone();
+    after.epoch += 1;
+    after.banks[bank.number() as usize] = Half::default();
+    let mut writes = Vec::new();
+    forget(state, &mut after, &mut writes);
+    let answers = number_answers(image, &mut after, &mut writes)?;
+    let tables = place_tables(image, &answers, &mut after, &mut writes)?;
+    let identities = number_identities(state, image);
+    let sets = number_sets(image, &identities, &tables, &mut after, &mut writes);
+    let half = half(image, bank, &identities, &sets);
+    turn(&state.banks[bank.number() as usize], &half, &mut writes);
+    after.banks[bank.number() as usize] = half;
+    Ok(Plan { writes, after, answers })
+}
+
+/// Drops the sets and tables that the visible bank does not use; what the new image needs of them is found by content, so
+/// those are kept until we know: only sets that are not referenced at all go, and their tables with them.
+fn forget(state: &State, after: &mut State, writes: &mut Vec<Write>) {
+    let used: FxHashSet<u32> =
+        state.banks.iter().flat_map(|b| b.slots.values()).flat_map(|v| <[u32; 2]>::from(abi::sets_of(v))).collect();
+    after.sets.retain(|id, entries| {
+        let keep = used.contains(id);
+        if !keep {
+            writes.extend(entries.keys().map(|peer| Write::NoEntry(abi::entry_key(*id, *peer))));
+        }
+        keep
+    });
+    let runs: FxHashSet<(u32, u32)> = after.sets.values().flat_map(|s| s.values()).map(abi::table_of).collect();
+    after.tables.retain(|run, _| runs.contains(run));
+    let answers: FxHashSet<u32> =
+        after.tables.values().flatten().flat_map(|step| [step.answer, step.shadow_answer]).collect();
+    // Numbers of answers that nobody gives any more are free; the ledger may still name them, so the highest are taken last.
+    after.answers.retain(|id, _| answers.contains(id));
+}
+
+fn number_answers(image: &Image, after: &mut State, writes: &mut Vec<Write>) -> Result<Vec<u32>, Refused> {
+    let known: FxHashMap<u64, u32> = after.answers.iter().map(|(id, hash)| (*hash, *id)).collect();
+    let taken: FxHashSet<u32> = known.values().copied().collect();
+    let mut free = (1..).filter(|id| !taken.contains(id));
+    let mut out = Vec::with_capacity(image.answers.len());
+    for answer in &image.answers {
+        let hash = answer.hash();
+        let id = match known.get(&hash) {
+            Some(id) => *id,
+            None => {
+                let id = free.next().unwrap_or(u32::MAX);
+                bounds::at_most("answers", id as usize, 2 * bounds::ANSWERS - 1, || answer.text())?;
+                writes.push(Write::Answer(id, hash));
+                after.answers.insert(id, hash);
+                id
+            }
+        };
+        out.push(id);
+    }
+    Ok(out)
+}
+
+fn place_tables(
+    image: &Image,
+    answers: &[u32],
+    after: &mut State,
+    writes: &mut Vec<Write>,
+) -> Result<Vec<TableValue>, Refused> {
+    let known: FxHashMap<Vec<Step>, (u32, u32)> =
+        after.tables.iter().map(|(run, steps)| (steps.clone(), *run)).collect();
+    let mut runs = Runs::new(2 * bounds::STEPS, after.tables.keys().copied());
+    let mut out = Vec::with_capacity(image.tables.len());
+    for table in &image.tables {
+        let steps: Vec<Step> = table
+            .steps()
+            .iter()
+            .map(|s| Step {
+                from: s.from.0,
+                answer: answers[s.answer as usize],
+                shadow_answer: answers[s.shadow_answer as usize],
+                allow: s.allow,
+                shadow_allow: s.shadow_allow,
+                flags: if s.tier_deny { abi::TABLE_TIER_DENY } else { 0 },
+            })
+            .collect();
+        let run = match known.get(&steps) {
+            Some(run) => *run,
+            None => {
+                let Some(run) = runs.take(steps.len()) else {
+                    let have = after.tables.values().map(Vec::len).sum::<usize>() + steps.len();
+                    let object = "two versions of the policies together".to_owned();
+                    return Err(Refused { what: "port ranges", have, bound: 2 * bounds::STEPS, object });
+                };
+                writes.extend((run.0..).zip(&steps).map(|(at, step)| Write::Step(at, *step)));
+                after.tables.insert(run, steps);
+                run
+            }
+        };
+        out.push(abi::table_value(run.0, run.1));
+    }
+    Ok(out)
+}
+
+/// An identity keeps the number that one of its addresses or prefixes has in the visible bank, if nobody else took it.
+fn number_identities(state: &State, image: &Image) -> FxHashMap<Identity, u32> {
+    let bank = Bank::of(state.epoch);
+    let visible = state.visible();
+    let mut out: FxHashMap<Identity, u32> = FxHashMap::default();
+    let mut taken: FxHashSet<u32> = [abi::NOBODY, abi::ANYONE_ELSE].into_iter().collect();
+    let owners = image.addresses.iter().filter(|(_, o)| !o.service);
+    let by_address =
+        owners.filter_map(|(ip, o)| Some((o.identity?, visible.addresses.get(&abi::address_key(bank, *ip)))));
+    let by_prefix = image.prefixes.iter().map(|(c, id)| (*id, visible.prefixes.get(&abi::prefix_key(bank, c))));
+    let mut without: BTreeSet<Identity> = BTreeSet::new();
+    for (identity, known) in by_address.chain(by_prefix) {
+        if out.contains_key(&identity) {
+            continue;
+        }
+        match known.map(abi::identity_of) {
+            Some(number) if taken.insert(number) => {
+                out.insert(identity, number);
+                without.remove(&identity);
+            }
+            _ => {
+                without.insert(identity);
+            }
+        }
+    }
+    // Peers without any address (the subject's own class, before its address is known) have a number too.
+    let listed = image.sets.iter().flat_map(|s| &s.entries).map(|(identity, _)| *identity);
+    without.extend(listed.filter(|identity| !out.contains_key(identity)));
+    let mut free = (1..abi::ANYONE_ELSE).filter(|n| !taken.contains(n));
+    for identity in without {
+        // There are far more numbers than bounds allow identities.
+        out.insert(identity, free.next().unwrap_or(abi::NOBODY));
+    }
+    out
+}
+
+fn number_sets(
+    image: &Image,
+    identities: &FxHashMap<Identity, u32>,
+    tables: &[TableValue],
+    after: &mut State,
+    writes: &mut Vec<Write>,
+) -> Vec<u32> {
+    let known: FxHashMap<BTreeMap<u32, TableValue>, u32> =
+        after.sets.iter().map(|(id, entries)| (entries.clone(), *id)).collect();
+    let taken: FxHashSet<u32> = known.values().copied().collect();
+    let mut free = (1..u32::MAX).filter(|id| !taken.contains(id));
+    let mut out = Vec::with_capacity(image.sets.len());
+    for set in &image.sets {
+        let mut entries: BTreeMap<u32, TableValue> = BTreeMap::new();
+        for (identity, table) in &set.entries {
+            if let Some(number) = identities.get(identity) {
+                entries.insert(*number, tables[*table as usize]);
+            }
+        }
+        entries.insert(abi::ANYONE_ELSE, tables[set.default as usize]);
+        let id = match known.get(&entries) {
+            Some(id) => *id,
+            None => {
+                let id = free.next().unwrap_or(0);
+                writes.extend(entries.iter().map(|(peer, table)| Write::Entry(abi::entry_key(id, *peer), *table)));
+                after.sets.insert(id, entries);
+                id
+            }
+        };
+        out.push(id);
+    }
+    out
+}
+
+fn half(image: &Image, bank: Bank, identities: &FxHashMap<Identity, u32>, sets: &[u32]) -> Half {
+    let number = |identity: Option<Identity>| identity.and_then(|i| identities.get(&i).copied()).unwrap_or(abi::NOBODY);
+    let mut out = Half::default();
+    for (ip, owner) in &image.addresses {
+        let flags = if owner.service { abi::PEER_SERVICE } else { 0 };
+        let value = abi::peer_value(number(owner.identity), owner.ifindex.unwrap_or(0), flags);
+        out.addresses.insert(abi::address_key(bank, *ip), value);
+    }
+    for (cidr, identity) in &image.prefixes {
+        out.prefixes.insert(abi::prefix_key(bank, cidr), abi::peer_value(number(Some(*identity)), 0, 0));
+    }
+    for (ifindex, slot) in &image.slots {
+        let egress = if slot.egress_restricted { abi::SLOT_EGRESS } else { 0 };
+        let ingress = if slot.ingress_restricted { abi::SLOT_INGRESS } else { 0 };
+        let (out_set, in_set) = (sets[slot.egress as usize], sets[slot.ingress as usize]);
+        out.slots.insert(abi::slot_key(bank, *ifindex), abi::slot_value(out_set, in_set, egress | ingress, slot.mac));
+    }
+    out
+}
+
+/// Writes for one bank: what is gone goes first, to make room.
+fn turn(before: &Half, after: &Half, writes: &mut Vec<Write>) {
+    fn changes<K: Ord + Copy, V: PartialEq + Copy>(
+        before: &BTreeMap<K, V>,
+        after: &BTreeMap<K, V>,
+        gone: impl Fn(K) -> Write,
+        set: impl Fn(K, V) -> Write,
+        writes: &mut Vec<Write>,
+    ) {
+        writes.extend(before.keys().filter(|k| !after.contains_key(k)).map(|k| gone(*k)));
+        writes.extend(after.iter().filter(|(k, v)| before.get(k) != Some(v)).map(|(k, v)| set(*k, *v)));
+    }
+    changes(&before.addresses, &after.addresses, Write::NoAddress, Write::Address, writes);
+    changes(&before.prefixes, &after.prefixes, Write::NoPrefix, Write::Prefix, writes);
+    changes(&before.slots, &after.slots, Write::NoSlot, Write::Slot, writes);
+}
