@@ -6,8 +6,8 @@
 //!
 //! Reading order: [`tri`] (three-valued matches), [`selector`] and [`block`] (what matches what), `peers` (rules against
 //! endpoints), `tiers` and `decide` (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
-//! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`], [`diff`]; last [`live`], which keeps all
-//! verdicts current while the world changes.
+//! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`], [`diff`], [`entry`]; last [`live`], which keeps
+//! all verdicts current while the world changes.
 
 mod bits;
 pub mod blast;
@@ -16,6 +16,7 @@ pub mod classes;
 pub mod connections;
 mod decide;
 pub mod diff;
+pub mod entry;
 pub mod explain;
 pub mod live;
 mod peers;

@@ -8,6 +8,7 @@ use crate::typed::{Controller, Identity, In, Parsed, ReadPod};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use watertight_model::gateway::RouteKind;
 use watertight_model::label::NAMESPACE_NAME_LABEL;
 use watertight_model::{
     Cidr, Labels, Namespace, NamespaceId, NodeId, Pod, Source, Str, Workload, WorkloadId, WorkloadKind, World,
@@ -32,6 +33,8 @@ pub(crate) fn assemble(
         services,
         slices,
         ingresses,
+        gateways,
+        routes,
         policies,
         mut cluster_policies,
         foreign,
@@ -44,6 +47,8 @@ pub(crate) fn assemble(
     names.extend(services.iter().map(|o| o.namespace.clone()));
     names.extend(slices.iter().map(|o| o.namespace.clone()));
     names.extend(ingresses.iter().map(|o| o.namespace.clone()));
+    names.extend(gateways.iter().map(|o| o.namespace.clone()));
+    names.extend(routes.iter().map(|o| o.namespace.clone()));
     names.extend(policies.iter().map(|o| o.namespace.clone()));
     names.extend(foreign.iter().filter_map(|(ns, _)| ns.clone()));
     let ids: FxHashMap<Str, NamespaceId> =
@@ -97,6 +102,11 @@ pub(crate) fn assemble(
     world.services = placed!(services);
     world.endpoint_slices = placed!(slices);
     world.ingresses = placed!(ingresses);
+    world.gateways = placed!(gateways);
+    for kind in [RouteKind::Http, RouteKind::Grpc, RouteKind::Tls, RouteKind::Tcp, RouteKind::Udp] {
+        world.routes.extend(placed!(routes.iter().filter(|r| r.object.kind == kind).cloned()));
+    }
+    world.routes.sort_by(|a, b| (a.namespace, a.kind, &a.name).cmp(&(b.namespace, b.kind, &b.name)));
     world.policies = placed!(policies);
     cluster_policies.sort_by(|a, b| (a.kind, &a.name, b.origin).cmp(&(b.kind, &b.name, a.origin)));
     cluster_policies.dedup_by(|a, b| (a.kind, &a.name) == (b.kind, &b.name));

@@ -12,6 +12,7 @@
 pub mod addr;
 pub mod cluster_policy;
 pub mod flow;
+pub mod gateway;
 pub mod label;
 pub mod manifest;
 pub mod namespace;
@@ -31,6 +32,7 @@ pub mod world;
 pub use addr::{Cidr, Family};
 pub use cluster_policy::{Action, ClusterPeer, ClusterPolicy, ClusterPort, ClusterPorts, ClusterRule, Tier};
 pub use flow::{Endpoint, Flow, L4};
+pub use gateway::{Gateway, Route};
 pub use label::{Labels, Str};
 pub use namespace::Namespace;
 pub use node::Node;

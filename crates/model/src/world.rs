@@ -2,6 +2,7 @@
 
 use crate::addr::Cidr;
 use crate::cluster_policy::ClusterPolicy;
+use crate::gateway::{Gateway, Route};
 use crate::label::Str;
 use crate::namespace::Namespace;
 use crate::node::Node;
@@ -65,6 +66,10 @@ pub struct World {
     pub endpoint_slices: Vec<EndpointSlice>,
     /// By namespace, then name.
     pub ingresses: Vec<Ingress>,
+    /// By namespace, then name.
+    pub gateways: Vec<Gateway>,
+    /// By namespace, then kind, then name.
+    pub routes: Vec<Route>,
     /// By namespace, then name.
     pub policies: Vec<NetworkPolicy>,
     /// By tier, then priority, then kind, then name.

@@ -330,6 +330,8 @@ fn remove_namespace(world: &mut World, gone: usize) -> bool {
     ids.extend(world.services.iter_mut().map(|s| &mut s.namespace));
     ids.extend(world.endpoint_slices.iter_mut().map(|s| &mut s.namespace));
     ids.extend(world.ingresses.iter_mut().map(|i| &mut i.namespace));
+    ids.extend(world.gateways.iter_mut().map(|g| &mut g.namespace));
+    ids.extend(world.routes.iter_mut().map(|r| &mut r.namespace));
     ids.extend(world.foreign_policies.iter_mut().filter_map(|f| f.namespace.as_mut()));
     if ids.iter().any(|id| id.index() == gone) {
         return true;

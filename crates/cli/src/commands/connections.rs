@@ -8,6 +8,7 @@ use crate::view::connections::ConnectionsView;
 use clap::Args;
 use watertight_engine::Engine;
 use watertight_engine::connections::{Detail, connections};
+use watertight_engine::entry::entries;
 
 /// Arguments of `connections`.
 #[derive(Args, Debug)]
@@ -23,8 +24,9 @@ pub fn run(args: ConnectionsArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure
     let source = source::load(ctx)?;
     let scope = ctx.scope(&source.world)?;
     let detail = if args.pods { Detail::Pods } else { Detail::Workloads };
-    let list = ctx.timed("connections", || connections(&Engine::new(&source.world), detail));
-    let view = ConnectionsView::of(&source.world, &list, scope);
+    let engine = Engine::new(&source.world);
+    let (list, entries) = ctx.timed("connections", || (connections(&engine, detail), entries(&engine)));
+    let view = ConnectionsView::of(&engine, &list, &entries, scope);
     ctx.emit(&view)?;
     Ok(ctx.unless_whole(source::is_whole(&source.world) && view.certain()))
 }

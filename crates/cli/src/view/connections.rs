@@ -1,5 +1,6 @@
 //! Who can talk to whom.
 
+use super::entry::EntryView;
 use super::shared::{Pool, PortList, Shared, Side};
 use super::{ForeignView, Head, PartyView, UnreadView};
 use crate::page::{Page, Table, Text, Tone, toned};
@@ -7,8 +8,10 @@ use crate::render::{Format, Report, dot::Graph};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io;
+use watertight_engine::Engine;
 use watertight_engine::connections::Connection;
-use watertight_model::{NamespaceId, World};
+use watertight_engine::entry::Entry;
+use watertight_model::NamespaceId;
 
 /// The list.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +28,9 @@ pub struct ConnectionsView {
     pub connections: Vec<ConnectionView>,
     /// Ordered pairs where no port is allowed for sure, and some depend on what the input does not say.
     pub depends: Vec<ConnectionView>,
+    /// Ways in from outside: through load balancers, node ports, Ingresses and routes. Left out if there is no such object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    from_outside: Vec<EntryView>,
 }
 
 /// An ordered pair.
@@ -49,7 +55,8 @@ pub struct ConnectionView {
 
 impl ConnectionsView {
     /// The engine's list, limited to what concerns `scope`.
-    pub fn of(world: &World, list: &[Connection], scope: Option<NamespaceId>) -> Self {
+    pub fn of(engine: &Engine<'_>, list: &[Connection], entries: &[Entry], scope: Option<NamespaceId>) -> Self {
+        let world = engine.world();
         let name = scope.map(|ns| world.namespaces[ns.index()].name.to_string());
         let concerns = |c: &ConnectionView| {
             let inside = |side: &Side| side.view.namespace() == name.as_deref();
@@ -74,12 +81,15 @@ impl ConnectionsView {
             unread: UnreadView::all(world),
             connections,
             depends,
+            from_outside: EntryView::all(engine, entries, scope),
         }
     }
 
     /// True if no verdict in the list depends on anything.
     pub fn certain(&self) -> bool {
-        self.depends.is_empty() && self.connections.iter().all(|c| c.depends_ports.is_empty() && !c.may_change)
+        self.depends.is_empty()
+            && self.from_outside.iter().all(EntryView::certain)
+            && self.connections.iter().all(|c| c.depends_ports.is_empty() && !c.may_change)
     }
 
     fn all(&self) -> impl Iterator<Item = &ConnectionView> {
@@ -121,6 +131,10 @@ impl Report for ConnectionsView {
                 ]);
             }
             page.table(table);
+        }
+        if !self.from_outside.is_empty() {
+            page.heading("In from outside, through an object that brings traffic in");
+            page.table(EntryView::table(&self.from_outside));
         }
         if !self.not_evaluated.is_empty() {
             page.heading("Not evaluated");

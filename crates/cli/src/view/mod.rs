@@ -5,6 +5,7 @@ pub mod audit;
 pub mod blast;
 pub mod connections;
 pub mod diff;
+pub mod entry;
 pub mod explain;
 pub mod finding;
 pub mod flows;

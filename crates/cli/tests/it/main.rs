@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 mod behaviour;
+mod ci;
 mod common;
 mod diff;
 mod docs;

@@ -6,6 +6,7 @@
 pub(crate) mod cidr;
 mod cluster;
 pub(crate) mod cx;
+mod gateway;
 pub(crate) mod meta;
 mod names;
 mod netpol;
@@ -20,10 +21,11 @@ use cx::{Cx, Path, printable, shared, value};
 use meta::Meta;
 use std::collections::BTreeMap;
 use watertight_model::cluster_policy::ClusterPolicyKind;
+use watertight_model::gateway::RouteKind;
 use watertight_model::world::Unread;
 use watertight_model::{
-    Cidr, ClusterPolicy, EndpointSlice, ForeignPolicy, Ingress, Labels, NetworkPolicy, Node as ClusterNode, Origin,
-    Service, SourceId, Str,
+    Cidr, ClusterPolicy, EndpointSlice, ForeignPolicy, Gateway, Ingress, Labels, NetworkPolicy, Node as ClusterNode,
+    Origin, Route, Service, SourceId, Str,
 };
 pub(crate) use workload::{Controller, ReadPod};
 
@@ -54,6 +56,8 @@ pub(crate) struct Parsed {
     pub(crate) services: Vec<In<Service>>,
     pub(crate) slices: Vec<In<EndpointSlice>>,
     pub(crate) ingresses: Vec<In<Ingress>>,
+    pub(crate) gateways: Vec<In<Gateway>>,
+    pub(crate) routes: Vec<In<Route>>,
     pub(crate) policies: Vec<In<NetworkPolicy>>,
     pub(crate) cluster_policies: Vec<ClusterPolicy>,
     pub(crate) foreign: Vec<(Option<Str>, ForeignPolicy)>,
@@ -91,6 +95,8 @@ impl Parsed {
             services,
             slices,
             ingresses,
+            gateways,
+            routes,
             policies,
             cluster_policies,
             foreign,
@@ -108,6 +114,8 @@ impl Parsed {
         self.services.extend(services);
         self.slices.extend(slices);
         self.ingresses.extend(ingresses);
+        self.gateways.extend(gateways);
+        self.routes.extend(routes);
         self.policies.extend(policies);
         self.cluster_policies.extend(cluster_policies);
         self.foreign.extend(foreign);
@@ -284,6 +292,14 @@ fn object(
             let object = service::ingress(cx, &meta, entries, origin);
             out.ingresses.push(In { namespace, object });
         }
+        Kind::Gateway => {
+            let object = gateway::gateway(cx, &meta, entries, origin);
+            out.gateways.push(In { namespace, object });
+        }
+        Kind::Route(kind) => {
+            let object = gateway::route(cx, kind, &meta, entries, origin);
+            out.routes.push(In { namespace, object });
+        }
         Kind::Foreign => {
             let policy = ForeignPolicy {
                 kind: shared(kind),
@@ -315,6 +331,8 @@ enum Kind {
     Service,
     EndpointSlice,
     Ingress,
+    Gateway,
+    Route(RouteKind),
     Foreign,
     SnapshotInfo,
 }
@@ -346,7 +364,23 @@ impl Kind {
             ("batch/v1", "Job") => Kind::Controller(C::Job),
             ("batch/v1", "CronJob") => Kind::Controller(C::CronJob),
             ("watertight.dev/v1", "SnapshotInfo") => Kind::SnapshotInfo,
+            _ if group == gateway::GROUP && GATEWAY_VERSIONS.iter().any(|v| version.ends_with(v)) => {
+                return Self::of_gateway(kind);
+            }
             _ => return FOREIGN.contains(&(group, kind)).then_some(Kind::Foreign),
+        })
+    }
+
+    /// Kinds of the Gateway API; the others (classes, grants, policies) say nothing of where traffic goes.
+    fn of_gateway(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "Gateway" => Kind::Gateway,
+            "HTTPRoute" => Kind::Route(RouteKind::Http),
+            "GRPCRoute" => Kind::Route(RouteKind::Grpc),
+            "TLSRoute" => Kind::Route(RouteKind::Tls),
+            "TCPRoute" => Kind::Route(RouteKind::Tcp),
+            "UDPRoute" => Kind::Route(RouteKind::Udp),
+            _ => return None,
         })
     }
 
@@ -379,10 +413,15 @@ impl Kind {
             | Kind::Controller(_)
             | Kind::Service
             | Kind::EndpointSlice
-            | Kind::Ingress => true,
+            | Kind::Ingress
+            | Kind::Gateway
+            | Kind::Route(_) => true,
         }
     }
 }
+
+/// Versions of the Gateway API whose fields that are read here are the same.
+const GATEWAY_VERSIONS: [&str; 4] = ["/v1", "/v1beta1", "/v1alpha3", "/v1alpha2"];
 
 /// Policies that are recognised and not evaluated: API group and kind.
 const FOREIGN: [(&str, &str); 20] = [

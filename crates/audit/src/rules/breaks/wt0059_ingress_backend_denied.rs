@@ -4,9 +4,10 @@ use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
 use crate::rules::common::{flow, verdict};
 use crate::rules::{Check, Lint};
+use watertight_engine::entry::controllers;
 use watertight_engine::service::backends;
 use watertight_model::service::TargetPort;
-use watertight_model::{Endpoint, PodId, Verdict, WorkloadKind};
+use watertight_model::{Endpoint, Verdict};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -22,21 +23,8 @@ pub(super) const LINT: Lint = Lint {
     check: Check::World(check),
 };
 
-/// Names by which ingress controllers are known.
-const CONTROLLERS: [&str; 6] = ["ingress", "traefik", "haproxy", "contour", "envoy", "nginx-gateway"];
-
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
-    let known = |name: &str| CONTROLLERS.iter().any(|c| name.contains(c));
-    let controllers: Vec<PodId> = (0..ctx.world.pods.len())
-        .map(PodId::at)
-        .filter(|id| {
-            let pod = &ctx.world.pods[id.index()];
-            let workload = &ctx.world.workloads[pod.workload.index()];
-            let namespace = &ctx.world.namespaces[pod.namespace.index()].name;
-            let runs = !matches!(workload.kind, WorkloadKind::Job | WorkloadKind::CronJob);
-            !pod.finished && !pod.host_network && runs && (known(&workload.name) || known(namespace))
-        })
-        .collect();
+    let controllers = controllers(ctx.world);
     for ingress in &ctx.world.ingresses {
         for backend in &ingress.backends {
             let Some(service) = ctx.world.service(ingress.namespace, &backend.service) else { continue };
