@@ -20,6 +20,7 @@ pub mod page;
 pub mod progress;
 pub mod recordings;
 pub mod render;
+mod rendered;
 pub mod snippet;
 pub mod source;
 pub mod text;

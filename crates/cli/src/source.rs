@@ -78,7 +78,10 @@ fn pages(snapshot: &Snapshot) -> Vec<Input> {
 
 fn files(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
     let paths = ctx.global.files.clone();
-    let inputs = paths.iter().map(|path| input(ctx, path)).collect::<Result<Vec<Input>, Failure>>()?;
+    let mut inputs = Vec::new();
+    for path in &paths {
+        inputs.extend(input(ctx, path)?);
+    }
     let options = options(ctx);
     let loaded = read(ctx, &inputs, &options)?;
     if let Some(file) = ctx.global.save.clone() {
@@ -88,14 +91,18 @@ fn files(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
     Ok(Source { world: loaded.world, cluster: None, warnings: loaded.diagnostics })
 }
 
-/// A path from the command line as an input.
-pub(crate) fn input(ctx: &Ctx<'_, '_>, path: &Path) -> Result<Input, Failure> {
+/// What a path of the command line stands for: itself, or what a tool makes of it.
+pub(crate) fn input(ctx: &Ctx<'_, '_>, path: &Path) -> Result<Vec<Input>, Failure> {
+    if let Some(kind) = crate::rendered::Kind::of(path) {
+        let _progress = ctx.progress("rendering");
+        return crate::rendered::render(kind, path, ctx.global.namespace.as_deref());
+    }
     match &ctx.host.stdin {
         Stdin::Given(bytes) if path.as_os_str() == "-" => match String::from_utf8(bytes.clone()) {
-            Ok(text) => Ok(Input::Text { name: "-".to_owned(), text }),
+            Ok(text) => Ok(vec![Input::Text { name: "-".to_owned(), text }]),
             Err(_) => Err(Failure::new(Exit::BadInput, "utf-8", "standard input is not UTF-8 text", None)),
         },
-        _ => Ok(Input::Path(path.to_owned())),
+        _ => Ok(vec![Input::Path(path.to_owned())]),
     }
 }
 

@@ -95,7 +95,7 @@ fn compared(args: &DiffArgs, ctx: &mut Ctx<'_, '_>) -> Result<Compared, Failure>
                     "give two paths, or --git or --live and -f",
                 ));
             }
-            let input = |path: &PathBuf| source::input(ctx, path).map(|input| vec![input]);
+            let input = |path: &PathBuf| source::input(ctx, path);
             let inputs = [input(old)?, input(new)?];
             let worlds = both(ctx, inputs)?;
             Ok(Compared { worlds, names: [old.display().to_string(), new.display().to_string()] })
@@ -105,7 +105,8 @@ fn compared(args: &DiffArgs, ctx: &mut Ctx<'_, '_>) -> Result<Compared, Failure>
             if files.is_empty() {
                 return Err(no_files("--live"));
             }
-            let over = files.iter().map(|f| source::input(ctx, f)).collect::<Result<Vec<Input>, Failure>>()?;
+            let over: Vec<Vec<Input>> = files.iter().map(|f| source::input(ctx, f)).collect::<Result<_, Failure>>()?;
+            let over = over.concat();
             // The cluster is asked although there are files.
             let (loaded, cluster) = source::live_and_applied(ctx, &over)?;
             let names = [cluster.clone(), format!("{cluster} with {} applied", listed(&files))];

@@ -11,4 +11,5 @@ mod findings;
 mod formats;
 mod live;
 mod published;
+mod rendered;
 mod suppress;
