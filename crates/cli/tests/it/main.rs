@@ -12,4 +12,5 @@ mod formats;
 mod live;
 mod published;
 mod rendered;
+mod schema;
 mod suppress;
