@@ -4,14 +4,9 @@ use super::Party;
 use crate::Engine;
 use crate::classes::ClassId;
 use crate::connections::classes_of_workloads;
+use crate::imagine::{self, Home, Imagined};
 use std::collections::{BTreeMap, BTreeSet};
-use watertight_model::label::NAMESPACE_NAME_LABEL;
-use watertight_model::{
-    Labels, Namespace, NamespaceId, Origin, Pod, Str, Workload, WorkloadId, WorkloadKind, World, pod::Dns,
-};
-
-/// Name of the namespace that does not exist. No real one has it: names of namespaces are DNS labels. It sorts last.
-const NOWHERE: &str = "~";
+use watertight_model::{Labels, NamespaceId, Str, WorkloadId, World};
 
 /// Two worlds side by side.
 pub(super) struct Joint {
@@ -83,62 +78,11 @@ fn with_pods(world: &World) -> BTreeSet<WorkloadId> {
 /// A copy with one more pod in every namespace of `shared` (sorted) and one in a namespace of its own, last. The second
 /// value is their workloads, in this order.
 fn tomorrow(world: &World, shared: &[Str]) -> (World, Vec<WorkloadId>) {
-    let mut out = World { pods: Vec::with_capacity(world.pods.len() + shared.len() + 1), ..world.clone() };
-    let mut made = Vec::new();
-    out.pods.clear();
-    let mut pods = world.pods.iter().peekable();
-    for i in 0..world.namespaces.len() {
-        let namespace = NamespaceId::at(i);
-        while let Some(pod) = pods.next_if(|p| p.namespace <= namespace) {
-            out.pods.push(pod.clone());
-        }
-        if shared.binary_search(&world.namespaces[i].name).is_ok() {
-            made.push(imagine(&mut out, namespace));
-        }
-    }
-    let nowhere = NamespaceId::at(out.namespaces.len());
-    out.namespaces.push(Namespace {
-        name: Str::from(NOWHERE),
-        labels: Labels::of(&[(NAMESPACE_NAME_LABEL, NOWHERE)]),
-        annotations: Labels::default(),
-        declared: true,
-        terminating: false,
-        origin: None,
-    });
-    made.push(imagine(&mut out, nowhere));
-    (out, made)
-}
-
-fn imagine(world: &mut World, namespace: NamespaceId) -> WorkloadId {
-    let workload = WorkloadId::at(world.workloads.len());
-    world.workloads.push(Workload {
-        kind: WorkloadKind::Pod,
-        namespace,
-        name: Str::from(NOWHERE),
-        template_labels: Labels::default(),
-        selector: None,
-        replicas: None,
-        schedule: None,
-        service_name: None,
-        images: Vec::new(),
-        annotations: Labels::default(),
-        origin: Origin::default(),
-    });
-    world.pods.push(Pod {
-        name: Str::from(NOWHERE),
-        namespace,
-        workload,
-        labels: Labels::default(),
-        node: None,
-        host_network: false,
-        ips: Vec::new(),
-        ports: Vec::new(),
-        finished: false,
-        terminating: false,
-        template: true,
-        dns: Dns::default(),
-        node_privilege: None,
-        origin: Origin::default(),
-    });
-    workload
+    let names = (0..world.namespaces.len()).map(NamespaceId::at);
+    let here = names.filter(|ns| shared.binary_search(&world.namespaces[ns.index()].name).is_ok());
+    let homes = here.map(Home::In).chain([Home::New(Labels::default())]);
+    let wanted: Vec<Imagined> = homes.map(|home| Imagined { home, labels: Labels::default() }).collect();
+    let (out, _, made) = imagine::with(world, &wanted);
+    let workloads = made.iter().map(|pod| out.pods[pod.index()].workload).collect();
+    (out, workloads)
 }
