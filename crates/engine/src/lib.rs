@@ -24,6 +24,7 @@ pub mod live;
 mod peers;
 pub mod query;
 pub mod reach;
+pub mod redundancy;
 pub mod scope;
 pub mod selector;
 pub mod service;
