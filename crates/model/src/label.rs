@@ -9,6 +9,10 @@ pub type Str = Arc<str>;
 /// Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name>.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
+/// The annotation by which a pod asks for interfaces beside the primary one.
+/// Source: <https://github.com/k8snetworkplumbingwg/multi-net-spec>, version 1.3.
+pub const SECONDARY_NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
+
 /// A set of labels: keys are unique and sorted. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Arc<[(Str, Str)]>);

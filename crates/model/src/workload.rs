@@ -27,7 +27,8 @@ pub struct Workload {
     pub service_name: Option<Str>,
     /// Container images (they tell which network plugin runs).
     pub images: Vec<Str>,
-    /// Annotations, as far as the reader keeps them (`watertight.dev/*`).
+    /// Annotations, as far as the reader keeps them: `watertight.dev/*`, and of the pods or their template
+    /// [`crate::label::SECONDARY_NETWORKS`].
     pub annotations: Labels,
     /// The object.
     pub origin: Origin,

@@ -282,7 +282,7 @@ fn action(
             _ => Action::Accept,
         }),
         Some(text) => {
-            cx.unsupported(&at, written.map_or(node.span, |n| n.span), text, accepted);
+            cx.unsupported_as("WT0087", &at, written.map_or(node.span, |n| n.span), text, accepted);
             None
         }
         None => {
@@ -308,6 +308,15 @@ fn peer(
         }
         (true, ClusterPolicyKind::BaselineAdminNetworkPolicy) => &["namespaces", "pods", "nodes", "networks"],
     };
+    const KINDS: &[&str] = &["namespaces", "pods", "nodes", "networks", "domainNames"];
+    let unknown = |entries: &[Entry<'_>]| entries.iter().all(|e| !KINDS.contains(&e.key.text()));
+    if node.as_map().is_some_and(unknown) {
+        // A kind of peer that a server with other CRDs prunes: what is left of it closes the rule (row 167).
+        let message = format!("{path}: the peer is of no known kind: a rule that holds it denies, or accepts nothing");
+        let help = format!("one of {}", known.join(", "));
+        cx.error("WT0087", path, node.span, message, Some(help));
+        return None;
+    }
     let field = one_of(cx, path, node, known)?;
     let at = path.field(field.key.text());
     let origin = cx.origin(node.span);

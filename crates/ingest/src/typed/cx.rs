@@ -152,10 +152,22 @@ impl Cx<'_> {
 
     /// `path: Unsupported value: "x": supported values: "A", "B"`.
     pub(crate) fn unsupported(&mut self, path: &Path<'_>, at: Span, value: &str, supported: &[&str]) {
+        self.unsupported_as("WT0004", path, at, value, supported);
+    }
+
+    /// As [`Self::unsupported`], under another code.
+    pub(crate) fn unsupported_as(
+        &mut self,
+        code: &'static str,
+        path: &Path<'_>,
+        at: Span,
+        value: &str,
+        supported: &[&str],
+    ) {
         let list: Vec<String> = supported.iter().map(|s| format!("\"{s}\"")).collect();
         let near = supported.iter().find(|s| s.eq_ignore_ascii_case(value)).map(|s| format!("did you mean `{s}`?"));
         let message = format!("{path}: Unsupported value: {}: supported values: {}", quoted(value), list.join(", "));
-        self.error("WT0004", path, at, message, near);
+        self.error(code, path, at, message, near);
     }
 
     fn wrong_type(&mut self, path: &Path<'_>, node: &Node<'_>, want: &str) {

@@ -3,6 +3,7 @@
 use super::cx::{Cx, Path, quoted, shared, value};
 use super::names::{dns_label, subdomain};
 use crate::tree::{Entry, Node};
+use watertight_model::label::SECONDARY_NETWORKS;
 use watertight_model::{Labels, Str};
 
 /// An owner in `ownerReferences` with `controller: true` (or the only one).
@@ -29,9 +30,14 @@ pub(crate) struct Meta {
 impl Meta {
     /// Annotations that Watertight itself reads.
     pub(crate) fn own_annotations(&self) -> Labels {
-        let own = self.annotations.iter().filter(|(k, _)| k.starts_with("watertight.dev/"));
-        Labels::new(own.map(|(k, v)| (k.clone(), v.clone())))
+        own(&self.annotations)
     }
+}
+
+/// Annotations that are kept: Watertight's own, and the one that gives a pod further interfaces.
+pub(crate) fn own(annotations: &Labels) -> Labels {
+    let kept = |k: &str| k.starts_with("watertight.dev/") || k == SECONDARY_NETWORKS;
+    Labels::new(annotations.iter().filter(|(k, _)| kept(k)).map(|(k, v)| (k.clone(), v.clone())))
 }
 
 /// Reads it. `None` if there is no usable name: the object cannot be spoken of.

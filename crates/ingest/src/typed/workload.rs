@@ -6,6 +6,7 @@ use super::pods::{PodSpec, PodStatus, spec, status};
 use super::selector::selector;
 use super::{ReadNamespace, blocks};
 use crate::tree::Entry;
+use watertight_model::label::SECONDARY_NETWORKS;
 use watertight_model::{Labels, Node, Origin, Selector, Str, WorkloadKind};
 
 /// A Pod object.
@@ -84,6 +85,11 @@ pub(crate) fn controller(
     let template_meta = cx.object(&meta_at, value(template, "metadata")).unwrap_or_default();
     cx.no_slips(&meta_at, template_meta, &["labels", "annotations"], &[]);
     let template_labels = cx.labels(&meta_at.field("labels"), value(template_meta, "labels"));
+    let template_annotations = cx.annotations(&meta_at.field("annotations"), value(template_meta, "annotations"));
+    let mut annotations = meta.own_annotations();
+    if let Some(networks) = template_annotations.get(SECONDARY_NETWORKS) {
+        annotations = annotations.with(SECONDARY_NETWORKS, networks);
+    }
     let selector_node = value(own, "selector").filter(|n| !n.is_null());
     let selector = selector_node.map(|n| (selector(cx, &path.field("selector"), n), n.span));
     if let Some((selector, span)) = &selector {
@@ -105,7 +111,7 @@ pub(crate) fn controller(
         kind,
         name: meta.name.clone(),
         owner: meta.owner.clone(),
-        annotations: meta.own_annotations(),
+        annotations,
         selector: selector.map(|(s, _)| s),
         replicas: replicas.and_then(|n| u32::try_from(n).ok()),
         schedule: cx.text(&path.field("schedule"), value(own, "schedule")).filter(|_| cron).map(shared),
