@@ -4,11 +4,12 @@
 //! about policies: rule WT0088 and `doctor` do. The knowledge is a table, `table.rs`, each row with its source; what a
 //! manifest cannot show (a switch in a ConfigMap or an argument) is said as [`Enforces::OnlyWith`], never guessed.
 
+pub mod features;
 mod table;
 
 use table::{PLUGINS, Plugin, Rule, Sign};
 use watertight_model::label::Str;
-use watertight_model::{Node, Origin, Workload, WorkloadKind, World};
+use watertight_model::{Node, Origin, Workload, WorkloadId, WorkloadKind, World};
 
 /// Whether a plugin enforces `networking.k8s.io/v1` NetworkPolicy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,19 @@ pub fn detect(world: &World) -> Vec<CniFinding> {
 /// What the plugins together do: policies have an effect if any of them enforces.
 pub fn enforcement(findings: &[CniFinding]) -> Enforces {
     findings.iter().map(|finding| finding.enforces).min_by_key(|e| rank(*e)).unwrap_or(Enforces::Unknown)
+}
+
+/// DaemonSets of plugins that enforce, as installed.
+pub fn enforcers(world: &World) -> Vec<(&'static str, WorkloadId)> {
+    let carriers = carriers(world);
+    let rows: Vec<Row<'_>> = PLUGINS.iter().enumerate().map(|(i, plugin)| row(world, &carriers, i, plugin)).collect();
+    let of_row = |row: &Row<'_>| {
+        let enforces = judge(world, row, &rows) == Enforces::Yes;
+        let here = |w: &&Workload| row.workloads.iter().any(|x| std::ptr::eq(*x, *w));
+        let all = world.workloads.iter().enumerate().filter(|(_, w)| enforces && here(w));
+        all.map(|(i, _)| (row.plugin.name, WorkloadId::at(i))).collect::<Vec<_>>()
+    };
+    rows.iter().flat_map(of_row).filter(|(_, w)| world.workloads[w.index()].kind == WorkloadKind::DaemonSet).collect()
 }
 
 fn rank(enforces: Enforces) -> u8 {

@@ -10,6 +10,7 @@ use std::cell::{Cell, OnceCell};
 use watertight_engine::Engine;
 use watertight_engine::query::evaluated;
 use watertight_engine::reach::Reach;
+use watertight_engine::redundancy::{self, Report};
 use watertight_engine::scope::Scope;
 use watertight_model::label::NAMESPACE_NAME_LABEL;
 
@@ -31,6 +32,7 @@ pub struct Ctx<'a, 'w> {
     fresh: &'a Fresh,
     fresh_engine: &'a Engine<'a>,
     reach: OnceCell<Reach>,
+    redundancy: OnceCell<Report>,
     scope: OnceCell<Scope<'a>>,
     dns: OnceCell<Dns>,
     coverage: OnceCell<Coverage>,
@@ -57,6 +59,7 @@ impl<'a, 'w> Ctx<'a, 'w> {
             fresh,
             fresh_engine,
             reach: OnceCell::new(),
+            redundancy: OnceCell::new(),
             scope: OnceCell::new(),
             dns: OnceCell::new(),
             coverage: OnceCell::new(),
@@ -85,6 +88,11 @@ impl<'a, 'w> Ctx<'a, 'w> {
     /// Reachability of the whole cluster.
     pub fn reach(&self) -> &Reach {
         self.reach.get_or_init(|| Reach::of(self.engine))
+    }
+
+    /// What changes no verdict, and how the tiers undo each other.
+    pub fn redundancy(&self) -> &Report {
+        self.redundancy.get_or_init(|| redundancy::report(self.world))
     }
 
     /// Whom rules and peers mean, as classes.

@@ -73,6 +73,17 @@ impl Fix {
         Self { title: title.into(), yaml: String::new(), edits: vec![Edit::PutPolicy(Box::new(edited))] }
     }
 
+    /// Puts a cluster policy in the place of the one of its kind and name; `yaml` is the part that differs.
+    pub fn put_cluster(title: impl Into<String>, yaml: impl Into<String>, policy: ClusterPolicy) -> Self {
+        Self { title: title.into(), yaml: yaml.into(), edits: vec![Edit::PutClusterPolicy(Box::new(policy))] }
+    }
+
+    /// Deletes a cluster policy.
+    pub fn delete_cluster(title: impl Into<String>, policy: &ClusterPolicy) -> Self {
+        let edit = Edit::RemoveClusterPolicy { kind: policy.kind, name: policy.name.clone() };
+        Self { title: title.into(), yaml: String::new(), edits: vec![edit] }
+    }
+
     /// Both together, under a title of their own.
     #[must_use]
     pub fn and(mut self, title: impl Into<String>, other: Self) -> Self {

@@ -8,6 +8,7 @@
 
 pub mod baseline;
 pub mod catalogue;
+mod checked;
 pub mod cni;
 pub mod context;
 pub mod coverage;
@@ -63,6 +64,7 @@ pub fn audit(engine: &Engine<'_>, options: &AuditOptions) -> Audit {
     }
     findings.extend(options.noticed.iter().filter_map(Noticed::finding));
     let mut suppressed = suppress::apply(engine.world(), options.today.as_deref(), &mut findings);
+    checked::fixes(engine.world(), options, &mut findings);
     finding::sort(&mut findings);
     suppressed.sort_by(|a, b| finding::order(&a.finding, &b.finding));
     let coverage = ctx.coverage().clone();
@@ -70,4 +72,19 @@ pub fn audit(engine: &Engine<'_>, options: &AuditOptions) -> Audit {
     let grade = Grade::of(&ctx, &coverage);
     let certainty = Certainty::of(engine.world());
     Audit { grade, certainty, coverage, depth, cni: ctx.cni.clone(), findings, suppressed }
+}
+
+/// How long each lint takes by itself, in the order of the table; the first that needs a shared answer pays for it. For benches:
+/// time comes from the caller's clock in [`AuditOptions::clock`], else all are zero.
+pub fn lint_times(engine: &Engine<'_>, options: &AuditOptions) -> Vec<(&'static str, core::time::Duration)> {
+    let fresh = Fresh::of(engine.world());
+    let fresh_engine = Engine::new(&fresh.world);
+    let ctx = Ctx::new(engine, options, &fresh, &fresh_engine);
+    let now = || options.clock.map_or(core::time::Duration::ZERO, |clock| clock());
+    let timed = |lint: &&'static rules::Lint| {
+        let start = now();
+        run::one(&ctx, lint, &mut Vec::new());
+        (lint.code, now().saturating_sub(start))
+    };
+    rules::table().iter().map(timed).collect()
 }

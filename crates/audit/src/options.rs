@@ -35,6 +35,8 @@ pub struct AuditOptions {
     pub lint_time: Duration,
     /// What the readers noticed and did not refuse.
     pub noticed: Vec<Noticed>,
+    /// Try every fix before it is shown, by an audit of the world with it (worlds of up to 2,000 pods).
+    pub try_fixes: bool,
 }
 
 /// Something that readers noticed, to be reported as a finding.
@@ -92,6 +94,7 @@ impl Default for AuditOptions {
             clock: None,
             lint_time: Duration::from_secs(20),
             noticed: Vec::new(),
+            try_fixes: true,
         }
     }
 }

@@ -14,6 +14,7 @@ mod ports;
 mod presence;
 pub(crate) mod receivers;
 mod redundancy;
+pub(crate) mod refs;
 mod selectors;
 mod tiers;
 pub(crate) mod trial;

@@ -11,8 +11,8 @@ pub(super) const LINT: Lint = Lint {
     name: "cni-does-not-enforce",
     severity: Severity::Error,
     summary: "policies exist, and the network plugin that was seen does not enforce them",
-    page: "The API server accepts a NetworkPolicy whatever the network plugin does with it. Recognises the plugin by \
-           its DaemonSets and by what it writes on nodes.\n\nExample: DaemonSet `kube-flannel-ds` and 12 \
+    page: "The API server accepts a NetworkPolicy whatever the network plugin does with it. Recognises the plugin \
+           by its DaemonSets and by what it writes on nodes.\n\nExample: DaemonSet `kube-flannel-ds` and 12 \
            NetworkPolicies: none of them does anything.\n\nFix: an enforcer beside the plugin, or another \
            plugin.\n\nSilent: some plugin that enforces was seen, none was recognised, or there is no policy.",
     check: Check::World(check),
