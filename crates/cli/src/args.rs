@@ -47,6 +47,8 @@ pub enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// The whole way from flat to least privilege on a built-in cluster
     Demo(commands::demo::DemoArgs),
+    /// A cluster of network namespaces on this host, and what real connections do in it
+    Lab(commands::lab::LabArgs),
     /// Completion script for a shell
     Completion(commands::completion::CompletionArgs),
     /// The version

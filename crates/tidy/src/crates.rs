@@ -28,7 +28,7 @@ const PURE_ENOUGH: [(&str, &str, &str); 1] =
     [("engine", "std::thread", "reachability runs on two scoped threads; its result does not depend on how many")];
 
 /// The only crates that may use an async runtime, HTTP, TLS or Kubernetes' own types.
-const NETWORKED: [&str; 2] = ["cli", "cluster"];
+const NETWORKED: [&str; 3] = ["cli", "cluster", "lab"];
 const NETWORK: [&str; 12] = [
     "async-trait",
     "futures",

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod flows;
+pub mod lab;
 pub mod learn;
 pub mod query;
 pub mod replay;

@@ -9,6 +9,8 @@ pub mod entry;
 pub mod explain;
 pub mod finding;
 pub mod flows;
+#[cfg(target_os = "linux")]
+pub mod lab;
 pub mod learn;
 pub mod query;
 pub mod replay;

@@ -14,3 +14,5 @@ mod published;
 mod rendered;
 mod schema;
 mod suppress;
+#[path = "../transcript/mod.rs"]
+mod transcript;
