@@ -49,6 +49,8 @@ pub enum Command {
     Demo(commands::demo::DemoArgs),
     /// A cluster of network namespaces on this host, and what real connections do in it
     Lab(commands::lab::LabArgs),
+    /// Enforce policies on a node with BPF, and say what is enforced
+    Agent(commands::agent::AgentArgs),
     /// Completion script for a shell
     Completion(commands::completion::CompletionArgs),
     /// The version

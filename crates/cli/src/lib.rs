@@ -65,6 +65,7 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
         Some(Command::Doctor(args)) => commands::doctor::run(args, &mut ctx),
         Some(Command::Demo(args)) => commands::demo::run(args, &mut ctx),
         Some(Command::Lab(args)) => commands::lab::run(args, &mut ctx),
+        Some(Command::Agent(args)) => commands::agent::run(args, &mut ctx),
         Some(Command::Completion(args)) => commands::completion::run(args, &mut ctx),
         Some(Command::Version) => commands::version::run(&mut ctx),
     };

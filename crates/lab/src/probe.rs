@@ -8,6 +8,7 @@ use crate::netns;
 use crate::plan::{Plan, Proto};
 use crate::respond::{has_sctp, socket};
 use crate::script::outside_netns;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{SockAddr, Socket};
 use std::collections::BTreeSet;
 use std::io;
@@ -62,7 +63,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             families: vec![Family::V4, Family::V6],
-            patience: Duration::from_millis(700),
+            // A first packet may be lost while neighbours are found; TCP sends it again after a second (RFC 6298).
+            patience: Duration::from_millis(1300),
             second_patience: Duration::from_secs(3),
             calls: None,
         }
@@ -165,8 +167,26 @@ struct Target {
     dns: bool,
 }
 
-/// Connections that are open at a time: as many as a process may have files on most systems, with room to spare.
-const AT_ONCE: usize = 800;
+/// A connection to open: where it begins, and from which address.
+struct Job<'a> {
+    netns: &'a str,
+    from: IpAddr,
+    row: Row,
+}
+
+/// Connections that are open at a time, where the system lets us: more of them wait longer for each other than for answers.
+const AT_ONCE: u64 = 4_000;
+/// Files that are open beside them.
+const OTHER_FILES: u64 = 64;
+
+/// As many files as we may have; gives how many connections fit.
+fn raise_limit() -> usize {
+    let most = getrlimit(Resource::Nofile).maximum;
+    // With the limit that there is it only takes longer.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
+    let now = getrlimit(Resource::Nofile).current.unwrap_or(AT_ONCE + OTHER_FILES);
+    usize::try_from(now.saturating_sub(OTHER_FILES).clamp(1, AT_ONCE)).unwrap_or(1)
+}
 
 /// Opens every connection once. `engine` is of the world that [`Plan::realise`] made.
 ///
@@ -178,8 +198,8 @@ pub fn probe(plan: &Plan, engine: &Engine<'_>, options: &Options) -> Result<Prob
     let sctp = has_sctp();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LabError::io("starting"))?;
+    let mut jobs = Vec::new();
     for source in &sources {
-        let mut rows = Vec::new();
         for target in &targets {
             for (protocol, port) in &target.listens {
                 for (from, to) in pairs(source, target, options) {
@@ -208,21 +228,21 @@ pub fn probe(plan: &Plan, engine: &Engine<'_>, options: &Options) -> Result<Prob
                         outcome: Outcome::Silent,
                         dns: target.dns && *port == 53,
                     };
-                    rows.push((from, row));
+                    jobs.push(Job { netns: &source.netns, from, row });
                 }
             }
         }
-        for chunk in rows.chunks_mut(AT_ONCE) {
-            let mut jobs: Vec<(IpAddr, &mut Row)> = chunk.iter_mut().map(|(from, row)| (*from, row)).collect();
-            dial(&runtime, &source.netns, &mut jobs, options.patience)?;
-            let mut again: Vec<(IpAddr, &mut Row)> =
-                jobs.into_iter().filter(|(_, row)| row.matches() < Match::Either).collect();
-            if !again.is_empty() {
-                dial(&runtime, &source.netns, &mut again, options.second_patience)?;
-            }
-        }
-        out.rows.extend(rows.into_iter().map(|(_, row)| row));
     }
+    let at_once = raise_limit();
+    for chunk in jobs.chunks_mut(at_once) {
+        let mut first: Vec<&mut Job<'_>> = chunk.iter_mut().collect();
+        dial(&runtime, &mut first, options.patience)?;
+        let mut again: Vec<&mut Job<'_>> = first.into_iter().filter(|job| job.row.matches() < Match::Either).collect();
+        if !again.is_empty() {
+            dial(&runtime, &mut again, options.second_patience)?;
+        }
+    }
+    out.rows.extend(jobs.into_iter().map(|job| job.row));
     Ok(out)
 }
 
@@ -295,27 +315,26 @@ fn pods<'a>(plan: &'a Plan, engine: &'a Engine<'_>) -> impl Iterator<Item = (End
     })
 }
 
-/// Opens connections from one namespace, all at once, and writes down what became of them.
-fn dial(
-    runtime: &tokio::runtime::Runtime,
-    netns: &str,
-    jobs: &mut [(IpAddr, &mut Row)],
-    patience: Duration,
-) -> Result<(), LabError> {
-    let made = netns::within(netns, || {
-        jobs.iter().map(|(from, row)| from_address(*from, row.protocol)).collect::<io::Result<Vec<Socket>>>()
-    })?
-    .map_err(LabError::io(format!("making sockets in {netns}")))?;
+/// Opens connections, all at once, and writes down what became of them.
+fn dial(runtime: &tokio::runtime::Runtime, jobs: &mut [&mut Job<'_>], patience: Duration) -> Result<(), LabError> {
+    let mut sockets = Vec::with_capacity(jobs.len());
+    for same in jobs.chunk_by(|a, b| a.netns == b.netns) {
+        let netns = same[0].netns;
+        let made = netns::within(netns, || {
+            same.iter().map(|job| from_address(job.from, job.row.protocol)).collect::<io::Result<Vec<Socket>>>()
+        })?;
+        sockets.extend(made.map_err(LabError::io(format!("making sockets in {netns}")))?);
+    }
     runtime.block_on(async {
         let mut running = tokio::task::JoinSet::new();
-        for (i, (socket, (_, row))) in made.into_iter().zip(jobs.iter()).enumerate() {
-            let (address, protocol, hello) = (row.address, row.protocol, row.hello());
+        for (i, (socket, job)) in sockets.into_iter().zip(jobs.iter()).enumerate() {
+            let (address, protocol, hello) = (job.row.address, job.row.protocol, job.row.hello());
             running.spawn(async move { (i, outcome(socket, protocol, address, &hello, patience).await) });
         }
         while let Some(ended) = running.join_next().await {
             // A task that panicked has no outcome: its row stays silent.
             if let Ok((i, outcome)) = ended {
-                jobs[i].1.outcome = outcome;
+                jobs[i].row.outcome = outcome;
             }
         }
     });

@@ -84,8 +84,8 @@ pub struct ProbeArgs {
     /// Over one family only
     #[arg(long, value_enum)]
     pub family: Option<FamilyName>,
-    /// How long to wait for an answer, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 700, value_parser = clap::value_parser!(u16).range(50..))]
+    /// How long to wait for an answer, in milliseconds; TCP sends a lost first packet again after 1000
+    #[arg(long, value_name = "MS", default_value_t = 1300, value_parser = clap::value_parser!(u16).range(50..))]
     pub patience: u16,
 }
 
@@ -138,7 +138,7 @@ mod linux {
     use watertight_lab::probe::{self, Call, Match};
     use watertight_lab::state::{State, manifests};
     use watertight_lab::{LabError, down, is_answering, respond, up};
-    use watertight_model::{Endpoint, Family, NodeId, PodId, World};
+    use watertight_model::{Endpoint, Family, PodId, World};
 
     pub(super) fn run(args: LabArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
         match args.action {
@@ -332,7 +332,7 @@ mod linux {
                     .filter(|p| world.pods[p.index()].workload == *id)
                     .map(Endpoint::Pod)
                     .collect(),
-                End::Node(_) => (0..world.nodes.len()).map(|i| Endpoint::Node(NodeId::at(i))).collect(),
+                End::Node(id) => BTreeSet::from([Endpoint::Node(*id)]),
                 End::External { .. } => BTreeSet::new(),
             }
         };

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it asks whom. Nothing is computed here.
 
+pub mod agent;
 pub mod audit;
 pub mod blast;
 pub mod completion;

@@ -1,6 +1,8 @@
 //! Answers as plain data. Field names are the keys of the JSON contract (`docs/json.md`): adding one is fine, renaming or
 //! removing one breaks programs.
 
+#[cfg(target_os = "linux")]
+pub mod agent;
 pub mod audit;
 pub mod blast;
 pub mod connections;

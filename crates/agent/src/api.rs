@@ -1,0 +1,111 @@
+//! What the agent of a node can be asked over its socket, and what it answers: one JSON object a line each way.
+//!
+//! The keys are part of the contract in `docs/json.md`.
+
+use serde::{Deserialize, Serialize};
+
+/// Where agents of this machine listen: one socket a node, `NODE.sock`.
+pub const DIRECTORY: &str = "/run/watertight/agent";
+
+/// A question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "ask")]
+pub enum Ask {
+    /// How is it?
+    Status,
+    /// Who talked to whom, allowed.
+    Flows,
+    /// What was dropped, with the deciding rule, and the counters.
+    Drops,
+}
+
+/// How an agent is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The node.
+    pub node: String,
+    /// Which state of the cluster.
+    pub revision: Revision,
+    /// Pods that are guarded.
+    pub pods: usize,
+    /// Every pod of this node is guarded by what was seen last, and the kernel was found to hold it.
+    pub enforcing: bool,
+    /// Policies without a mode of their own are only watched, not enforced.
+    pub shadow: bool,
+    /// What is not as it should be, in words; empty: nothing.
+    pub degraded: Vec<String>,
+    /// What users should know about the policies, in words.
+    pub notes: Vec<String>,
+    /// The epoch that packets see.
+    pub epoch: u64,
+    /// From the change to what was read back, for the last change, in microseconds.
+    pub last_apply_us: u64,
+    /// Map writes of the last change.
+    pub last_writes: usize,
+}
+
+/// A count of the states of the cluster that this agent has seen since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// The newest that was seen.
+    pub seen: u64,
+    /// The newest that is in force, read back. 0: none since the start; what an earlier agent left is in force.
+    pub applied: u64,
+}
+
+/// An edge of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Flow {
+    /// The pod of this node.
+    pub pod: String,
+    /// `egress`: the pod opened it; `ingress`: the other side did.
+    pub direction: String,
+    /// The other side: a pod, a node, or an address.
+    pub peer: String,
+    /// `TCP`, `UDP`, `SCTP`, or the number of the IP protocol.
+    pub protocol: String,
+    /// Port at the receiver; 0 for protocols without.
+    pub port: u16,
+    /// `allow` or `deny`, as enforced.
+    pub verdict: String,
+    /// What policies in shadow would say, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<String>,
+    /// Flows that were opened; packets that were dropped.
+    pub times: u64,
+    /// What decided; `None`: it was decided before this agent started, by a rule that is no more.
+    pub decided_by: Option<String>,
+    /// What decided in shadow, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_decided_by: Option<String>,
+}
+
+/// What was dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drops {
+    /// The node.
+    pub node: String,
+    /// Packets by reason; reasons that did not occur are left out.
+    pub reasons: Vec<(String, u64)>,
+    /// Other counters.
+    pub counters: Vec<(String, u64)>,
+    /// Denied edges, with the rule.
+    pub denied: Vec<Flow>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "answer", content = "of")]
+pub enum Answer {
+    /// To [`Ask::Status`].
+    Status(Status),
+    /// To [`Ask::Flows`].
+    Flows(Vec<Flow>),
+    /// To [`Ask::Drops`].
+    Drops(Drops),
+    /// The question could not be answered.
+    Failed(String),
+}

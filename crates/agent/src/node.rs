@@ -1,0 +1,216 @@
+//! One node: from a state of the cluster to an image in force, and what can be said about it.
+
+use crate::api::{Answer, Ask, Drops, Flow, Revision, Status};
+use crate::error::AgentError;
+use crate::source::{Place, View};
+use std::collections::BTreeMap;
+use std::path::Path;
+use watertight_datapath::kernel::{Edge, Loader};
+use watertight_datapath::{Image, Local, Note, Options};
+use watertight_engine::Engine;
+use watertight_model::{Endpoint, World};
+
+/// A node and its kernel state.
+pub(crate) struct Node {
+    name: String,
+    loader: Loader,
+    options: Options,
+    view: Option<View>,
+    applied: u64,
+    epoch: u64,
+    last_apply_us: u64,
+    last_writes: usize,
+    notes: Vec<String>,
+    /// What went wrong with the newest state, or was found in the last look at the kernel.
+    refused: Option<String>,
+    found: Vec<String>,
+    /// Pods that are guarded, by device.
+    guarded: BTreeMap<u32, String>,
+}
+
+impl Node {
+    /// Loads the programs, or takes over what an earlier agent left. Acts in the calling thread's network namespace, as all
+    /// methods do.
+    pub(crate) fn open(name: &str, pins: &Path, options: Options) -> Result<Self, AgentError> {
+        let loader = Loader::open(pins).map_err(AgentError::kernel(name))?;
+        let epoch = loader.status().map_err(AgentError::kernel(name))?.epoch;
+        Ok(Self {
+            name: name.to_owned(),
+            loader,
+            options,
+            view: None,
+            applied: 0,
+            epoch,
+            last_apply_us: 0,
+            last_writes: 0,
+            notes: Vec::new(),
+            refused: None,
+            found: Vec::new(),
+            guarded: BTreeMap::new(),
+        })
+    }
+
+    /// A new state: computes the whole image, writes what differs, reads it back. What fails leaves the last one in force, and
+    /// is said.
+    pub(crate) fn take(&mut self, view: View) {
+        self.view = Some(view);
+        self.refused = self.apply().err();
+    }
+
+    /// The source is not understood, or away: what is in force stays.
+    pub(crate) fn source_failed(&mut self, why: String) {
+        self.refused = Some(why);
+    }
+
+    fn apply(&mut self) -> Result<(), String> {
+        let Some(view) = self.view.clone() else { return Ok(()) };
+        let locals: Vec<Local> = view.pods.iter().filter_map(|p| local(&view.world, p)).collect();
+        let image = Image::compile(&view.world, &locals, &self.options).map_err(|e| e.to_string())?;
+        // First what holds for a pod, then the gate on its device: a pod that runs already is not cut off in between.
+        let applied = self.loader.apply(&image).map_err(|e| e.to_string())?;
+        let wanted: BTreeMap<u32, String> =
+            image.slots.iter().map(|(ifindex, slot)| (*ifindex, slot.name.clone())).collect();
+        for ifindex in wanted.keys() {
+            self.loader.attach(*ifindex).map_err(|e| e.to_string())?;
+        }
+        for ifindex in self.guarded.keys().filter(|i| !wanted.contains_key(*i)) {
+            self.loader.detach(*ifindex).map_err(|e| e.to_string())?;
+        }
+        self.guarded = wanted;
+        self.epoch = applied.epoch;
+        self.last_writes = applied.writes;
+        self.last_apply_us = u64::try_from(view.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.notes = image.notes.iter().map(note).collect();
+        self.applied = view.revision;
+        self.look();
+        Ok(())
+    }
+
+    /// Looks at the kernel, and repairs what can be repaired.
+    pub(crate) fn attest(&mut self) {
+        self.look();
+        if !self.found.is_empty() && self.refused.is_none() {
+            self.refused = self.apply().err();
+        }
+    }
+
+    fn look(&mut self) {
+        self.found.clear();
+        match self.loader.attest() {
+            Ok(attestation) => {
+                let names = |devices: &std::collections::BTreeSet<u32>| {
+                    let named =
+                        devices.iter().map(|i| self.guarded.get(i).cloned().unwrap_or_else(|| format!("device {i}")));
+                    named.collect::<Vec<_>>().join(", ")
+                };
+                for (devices, what) in [
+                    (&attestation.detached, "a gate is missing"),
+                    (&attestation.not_first, "another program runs before the gate"),
+                    (&attestation.unguarded, "nobody guards it"),
+                ] {
+                    if !devices.is_empty() {
+                        self.found.push(format!("{}: {what}", names(devices)));
+                    }
+                }
+                if attestation.maps_differ {
+                    self.found.push("the kernel's maps are not what was written".to_owned());
+                }
+            }
+            Err(error) => self.found.push(error.to_string()),
+        }
+    }
+
+    /// Answers a question.
+    pub(crate) fn answer(&self, ask: Ask) -> Answer {
+        let answered = match ask {
+            Ask::Status => Ok(Answer::Status(self.status())),
+            Ask::Flows => self.edges().map(|e| Answer::Flows(e.into_iter().filter(|f| f.verdict == "allow").collect())),
+            Ask::Drops => self.drops().map(Answer::Drops),
+        };
+        answered.unwrap_or_else(|e| Answer::Failed(e.to_string()))
+    }
+
+    fn status(&self) -> Status {
+        let seen = self.view.as_ref().map_or(0, |v| v.revision);
+        let degraded: Vec<String> = self.refused.iter().chain(&self.found).cloned().collect();
+        Status {
+            node: self.name.clone(),
+            revision: Revision { seen, applied: self.applied },
+            pods: self.guarded.len(),
+            enforcing: degraded.is_empty() && seen > 0 && seen == self.applied,
+            shadow: self.options.shadow,
+            degraded,
+            notes: self.notes.clone(),
+            epoch: self.epoch,
+            last_apply_us: self.last_apply_us,
+            last_writes: self.last_writes,
+        }
+    }
+
+    fn drops(&self) -> Result<Drops, AgentError> {
+        let status = self.loader.status().map_err(AgentError::kernel(&self.name))?;
+        let counted = |n: &u64| *n > 0;
+        Ok(Drops {
+            node: self.name.clone(),
+            reasons: status.drops.iter().filter(|(_, n)| counted(n)).map(|(d, n)| (d.name().to_owned(), *n)).collect(),
+            counters: status.counts.iter().map(|(c, n)| (c.name().to_owned(), *n)).collect(),
+            denied: self.edges()?.into_iter().filter(|f| f.verdict == "deny").collect(),
+        })
+    }
+
+    fn edges(&self) -> Result<Vec<Flow>, AgentError> {
+        let edges = self.loader.edges().map_err(AgentError::kernel(&self.name))?;
+        let world = self.view.as_ref().map(|v| &*v.world);
+        let engine = world.map(Engine::new);
+        Ok(edges.iter().map(|e| self.flow(e, engine.as_ref())).collect())
+    }
+
+    fn flow(&self, edge: &Edge, engine: Option<&Engine<'_>>) -> Flow {
+        let key = &edge.key;
+        let verdict = |allow: bool| if allow { "allow" } else { "deny" }.to_owned();
+        let decided = |number: u32| self.loader.answer(number).map(watertight_datapath::Answer::text);
+        let peer = match engine {
+            Some(engine) if !key.prefix => match engine.endpoint_of(key.peer) {
+                Endpoint::Pod(id) => engine.world().pod_name(id),
+                Endpoint::Node(id) => format!("node:{}", engine.world().nodes[id.index()].name),
+                Endpoint::External(ip) => format!("ip:{ip}"),
+            },
+            // The ledger keeps those outside by block, so that a scan of the Internet does not fill it.
+            _ if key.prefix => format!("ip:{}/{}", key.peer, if key.peer.is_ipv4() { 24 } else { 64 }),
+            _ => format!("ip:{}", key.peer),
+        };
+        let differs = key.allow != key.shadow_allow;
+        Flow {
+            pod: self.guarded.get(&key.ifindex).cloned().unwrap_or_else(|| format!("device {}", key.ifindex)),
+            direction: key.direction.name().to_owned(),
+            peer,
+            protocol: match key.protocol {
+                6 => "TCP".to_owned(),
+                17 => "UDP".to_owned(),
+                132 => "SCTP".to_owned(),
+                other => other.to_string(),
+            },
+            port: key.port,
+            verdict: verdict(key.allow),
+            shadow: differs.then(|| verdict(key.shadow_allow)),
+            times: edge.times,
+            decided_by: decided(key.answer),
+            shadow_decided_by: differs.then(|| decided(key.shadow_answer)).flatten(),
+        }
+    }
+}
+
+fn local(world: &World, place: &Place) -> Option<Local> {
+    let pod = world.pod(world.namespace(&place.namespace)?, &place.name)?;
+    Some(Local { pod, ifindex: place.ifindex, mac: place.mac, addresses: Vec::new() })
+}
+
+fn note(note: &Note) -> String {
+    match note {
+        Note::NotEvaluated(kind, n) => format!("{n} {kind} objects are not evaluated"),
+        Note::Contested(ip) => format!("two pods claim {ip}: it is closed"),
+        Note::UnknownMode(at) => {
+            format!("watertight.dev/mode of {at} is neither `shadow` nor `enforce`: it is enforced")
+        }
+    }
+}

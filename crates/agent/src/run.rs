@@ -1,0 +1,204 @@
+//! The threads of an agent: one per node, one that looks at the source, one per socket.
+
+use crate::api::{Answer, Ask};
+use crate::error::AgentError;
+use crate::node::Node;
+use crate::server;
+use crate::source::View;
+use crate::source::lab::{LOOK, Lab, Look};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+use watertight_datapath::kernel::Loader;
+use watertight_lab::within;
+
+use watertight_datapath::Options;
+
+/// How often a node looks at its kernel when nothing else happens.
+const ATTEST: Duration = Duration::from_secs(5);
+
+/// A BPF file system, where the kernel keeps what is pinned.
+const BPF_FS: &str = "/sys/fs/bpf";
+
+/// How to run.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Only this node; `None`: all nodes of the lab.
+    pub node: Option<String>,
+    /// Policies without a mode of their own are only watched.
+    pub shadow: bool,
+    /// End once every node is enforcing (or degraded) for the first time: for scripts and tests. What is in the kernel stays.
+    pub once: bool,
+}
+
+/// What a node's thread is told.
+pub(crate) enum Event {
+    /// A new state.
+    State(View),
+    /// The source has none that could be understood.
+    Refused(String),
+    /// A question, and where the answer goes.
+    Asked(Ask, Sender<Answer>),
+    /// The source is gone: end. What is in the kernel stays.
+    End,
+}
+
+/// Where the state of a node is pinned.
+fn pins(node: &str) -> PathBuf {
+    Path::new(BPF_FS).join("watertight").join(node)
+}
+
+/// Runs the agents of a lab until the lab is gone. `say` gets a line for each thing that a person should know.
+///
+/// # Errors
+/// [`AgentError`]: something is missing to begin with.
+pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(AgentError::NotRoot);
+    }
+    let mut lab = Lab::open()?;
+    let nodes = chosen(&lab, settings.node.as_deref())?;
+    bpf_fs(say)?;
+    server::forget_the_dead();
+    let options = Options { shadow: settings.shadow, ..Options::default() };
+    std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        let mut threads = Vec::new();
+        for (name, netns) in nodes {
+            let (tell, told) = channel();
+            let (ready, begun) = channel();
+            let ask = tell.clone();
+            let node_name = name.clone();
+            threads.push(scope.spawn(move || {
+                within(&netns, move || begin(&node_name, options, &told, &ask, &ready))
+                    .map_err(AgentError::from)
+                    .flatten()
+            }));
+            // The thread ends before it is ready only with an error, which is told below.
+            let _ = begun.recv();
+            running.push((name, tell));
+        }
+        watch(&mut lab, &running, settings, say);
+        for (_, tell) in &running {
+            // A thread that ended by itself says why below.
+            let _ = tell.send(Event::End);
+        }
+        threads.into_iter().try_for_each(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+fn chosen(lab: &Lab, only: Option<&str>) -> Result<Vec<(String, String)>, AgentError> {
+    let all = lab.nodes().filter(|(name, _)| only.is_none_or(|o| o == *name));
+    let nodes: Vec<(String, String)> = all.map(|(name, netns)| (name.to_owned(), netns.to_owned())).collect();
+    match (nodes.is_empty(), only) {
+        (true, Some(name)) => Err(AgentError::NoNode { name: name.to_owned() }),
+        (true, None) => Err(AgentError::NoLab),
+        (false, _) => Ok(nodes),
+    }
+}
+
+/// A node's thread: opens the kernel, serves the socket, follows events.
+fn begin(
+    name: &str,
+    options: Options,
+    told: &Receiver<Event>,
+    ask: &Sender<Event>,
+    ready: &Sender<()>,
+) -> Result<(), AgentError> {
+    let directory = pins(name);
+    if let Some(parent) = directory.parent() {
+        std::fs::create_dir_all(parent).map_err(AgentError::io(format!("making {}", parent.display())))?;
+    }
+    let mut node = Node::open(name, &directory, options)?;
+    let _socket = server::listen(name, ask.clone())?;
+    // Whoever waited may be gone: then nobody needs to know.
+    let _ = ready.send(());
+    loop {
+        match told.recv_timeout(ATTEST) {
+            Ok(Event::State(view)) => node.take(view),
+            Ok(Event::Refused(why)) => node.source_failed(why),
+            Ok(Event::Asked(ask, answer)) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(node.answer(ask));
+            }
+            Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => node.attest(),
+        }
+    }
+}
+
+/// Looks at the lab until it is gone.
+fn watch(lab: &mut Lab, nodes: &[(String, Sender<Event>)], settings: &Settings, say: &mut dyn FnMut(&str)) {
+    let mut last_refusal = None;
+    loop {
+        match lab.look() {
+            Look::Same => {}
+            Look::New(world, revision, since) => {
+                last_refusal = None;
+                for (name, tell) in nodes {
+                    let view = lab.view(name, &world, revision, since);
+                    let _ = tell.send(Event::State(view));
+                }
+                say(&format!("state {revision}: {} policies", world.policies.len() + world.cluster_policies.len()));
+                if settings.once {
+                    return;
+                }
+            }
+            Look::Refused(why) => {
+                if last_refusal.as_ref() != Some(&why) {
+                    say(&why);
+                    nodes.iter().for_each(|(_, tell)| drop(tell.send(Event::Refused(why.clone()))));
+                    last_refusal = Some(why);
+                }
+            }
+            Look::Gone => {
+                say("the lab is gone");
+                return;
+            }
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Removes every trace of the agents: gates, maps, sockets. The cluster is flat again.
+///
+/// # Errors
+/// [`AgentError`]: something could not be removed.
+pub fn uninstall() -> Result<usize, AgentError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(AgentError::NotRoot);
+    }
+    let all = Path::new(BPF_FS).join("watertight");
+    let netns = Lab::open().map(|lab| lab.nodes().map(|(n, ns)| (n.to_owned(), ns.to_owned())).collect::<Vec<_>>());
+    let netns = netns.unwrap_or_default();
+    let mut removed = 0;
+    for entry in std::fs::read_dir(&all).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let take_away = || -> Result<(), AgentError> {
+            let loader = Loader::open(&entry.path()).map_err(AgentError::kernel(&name))?;
+            loader.uninstall().map_err(AgentError::kernel(&name))
+        };
+        match netns.iter().find(|(node, _)| *node == name) {
+            Some((_, netns)) => within(netns, take_away)??,
+            None => take_away()?,
+        }
+        removed += 1;
+    }
+    server::forget_the_dead();
+    // It may hold what is not ours; then it stays.
+    let _ = std::fs::remove_dir(&all);
+    Ok(removed)
+}
+
+/// Sees to it that there is a BPF file system.
+fn bpf_fs(say: &mut dyn FnMut(&str)) -> Result<(), AgentError> {
+    /// `BPF_FS_MAGIC` of linux/magic.h.
+    const MAGIC: rustix::fs::FsWord = 0xcafe_4a11;
+    let failed = |e: rustix::io::Errno| AgentError::io(format!("mounting a BPF file system at {BPF_FS}"))(e.into());
+    let there = rustix::fs::statfs(BPF_FS).map_err(failed)?;
+    if there.f_type != MAGIC {
+        rustix::mount::mount("bpf", BPF_FS, "bpf", rustix::mount::MountFlags::empty(), None).map_err(failed)?;
+        say(&format!("mounted a BPF file system at {BPF_FS}"));
+    }
+    Ok(())
+}

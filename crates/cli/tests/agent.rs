@@ -1,0 +1,222 @@
+//! The agent with real packets: a lab, policies in force, and every connection tried. Needs root and Linux 6.6: without root these
+//! tests say that they did not run, except in continuous integration, where they fail.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, helpers of tests too")]
+#![expect(clippy::print_stderr, reason = "a test that does not run says so")]
+
+#[path = "transcript/mod.rs"]
+mod transcript;
+
+use serde_json::Value;
+use snapbox::{Assert, Data};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// There is one lab on a machine at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// A lab and its agent; both go away however the test ends.
+struct Guarded {
+    agent: Option<Child>,
+    _one: MutexGuard<'static, ()>,
+}
+
+impl Guarded {
+    /// `None`: not root, and nobody promised that we are.
+    fn new() -> Option<Self> {
+        let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0");
+        if !root {
+            assert!(std::env::var_os("CI").is_none(), "continuous integration runs these as root");
+            eprintln!("not run: the agent needs root");
+            return None;
+        }
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let guarded = Self { agent: None, _one: one };
+        guarded.clean();
+        Some(guarded)
+    }
+
+    fn clean(&self) {
+        watertight("agent uninstall");
+        watertight("lab down");
+    }
+
+    /// Starts the agent and waits until it says that it enforces.
+    fn start(&mut self, more: &[&str]) {
+        let agent = Command::new(env!("CARGO_BIN_EXE_watertight"))
+            .args(["agent", "--source", "lab"])
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.agent = Some(agent);
+        until(|| watertight("agent status").status.code() == Some(0), "the agent enforces");
+    }
+
+    fn kill(&mut self) {
+        let mut agent = self.agent.take().unwrap();
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.agent.is_some() {
+            self.kill();
+        }
+        self.clean();
+    }
+}
+
+fn until(mut holds: impl FnMut() -> bool, what: &str) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn watertight(line: &str) -> Output {
+    let words = line.split_whitespace();
+    Command::new(env!("CARGO_BIN_EXE_watertight")).args(words).stdin(Stdio::null()).output().unwrap()
+}
+
+fn ok(line: &str) {
+    let out = watertight(line);
+    assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+fn json(line: &str) -> Value {
+    let out = watertight(&format!("{line} -o json"));
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{line}: {}", String::from_utf8_lossy(&out.stderr)))
+}
+
+/// Connections that are too open and too closed, and those that both sides deny.
+fn probed() -> (u64, u64, u64) {
+    let data = json("lab probe");
+    let at = |v: &Value| v.as_u64().unwrap();
+    (at(&data["tooOpen"]), at(&data["tooClosed"]), at(&data["agree"]["denied"]))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn shop() -> String {
+    root().join("docs/examples/shop").display().to_string()
+}
+
+#[test]
+fn every_packet_finds_the_verdict_of_the_policies_on_bridges_and_on_routes() {
+    let Some(mut guarded) = Guarded::new() else { return };
+    for topology in ["bridge", "routed"] {
+        ok(&format!("lab up -f {} --topology {topology}", shop()));
+        let (open, closed, _) = probed();
+        assert!(open > 50 && closed == 0, "{topology}: flat before the agent: {open}, {closed}");
+        guarded.start(&[]);
+        let (open, closed, denied) = probed();
+        assert_eq!((open, closed), (0, 0), "{topology}");
+        assert!(denied > 50, "{topology}: {denied}");
+        guarded.kill();
+        ok("agent uninstall");
+        assert!(probed().0 > 50, "{topology}: flat again");
+        assert!(!Path::new("/sys/fs/bpf/watertight").exists(), "no trace is left");
+        ok("lab down");
+    }
+}
+
+#[test]
+fn a_killed_agent_leaves_its_policy_in_force_and_the_next_one_takes_over() {
+    let Some(mut guarded) = Guarded::new() else { return };
+    ok(&format!("lab up -f {}", shop()));
+    guarded.start(&[]);
+    guarded.kill();
+    let (open, closed, denied) = probed();
+    assert_eq!((open, closed), (0, 0), "nobody runs, and nothing opened or broke");
+    assert!(denied > 50);
+    let gone = watertight("agent status");
+    assert_eq!(gone.status.code(), Some(3), "that nobody answers is said");
+    guarded.start(&[]);
+    assert_eq!(probed(), (0, 0, denied));
+}
+
+#[test]
+fn policies_that_come_and_go_are_in_force_at_once() {
+    let Some(mut guarded) = Guarded::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let deny = folder.path().join("deny.yaml");
+    let text = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed, namespace: monitoring}\n\
+                spec: {podSelector: {}, policyTypes: [Ingress, Egress]}\n";
+    std::fs::write(&deny, text).unwrap();
+    ok(&format!("lab up -f {}", shop()));
+    guarded.start(&[]);
+    let before = probed();
+    ok(&format!("lab apply -f {}", deny.display()));
+    let applied = |n: u64| {
+        move || json("agent status")["items"].as_array().unwrap().iter().all(|s| s["revision"]["applied"] == n)
+    };
+    until(applied(2), "the second state is applied");
+    let after = probed();
+    assert_eq!((after.0, after.1), (0, 0));
+    assert!(after.2 > before.2, "{after:?} denies more than {before:?}");
+    ok("lab apply --none");
+    until(applied(3), "the third state is applied");
+    assert_eq!(probed(), before);
+}
+
+#[test]
+fn policies_in_shadow_stop_nothing_and_say_what_they_would() {
+    let Some(mut guarded) = Guarded::new() else { return };
+    ok(&format!("lab up -f {}", shop()));
+    guarded.start(&["--shadow"]);
+    let (open, closed, _) = probed();
+    assert!(open > 50 && closed == 0, "nothing is denied: {open}, {closed}");
+    let flows = json("agent flows");
+    let would: Vec<&Value> = flows["flows"].as_array().unwrap().iter().filter(|f| f["shadow"] == "deny").collect();
+    assert!(!would.is_empty(), "{flows}");
+    assert!(would.iter().all(|f| f["verdict"] == "allow"));
+    let web = would.iter().find(|f| f["pod"] == "shop/db-0" && f["peer"] == "shop/web").unwrap();
+    assert!(web["shadowDecidedBy"].as_str().unwrap().contains("shop/db-in"), "{web}");
+}
+
+#[test]
+fn drops_name_the_rule_and_the_status_is_the_contract() {
+    let Some(mut guarded) = Guarded::new() else { return };
+    ok(&format!("lab up -f {}", shop()));
+    guarded.start(&[]);
+    probed();
+    let drops = json("agent drops");
+    let denied = drops["nodes"].as_array().unwrap().iter().flat_map(|n| n["denied"].as_array().unwrap());
+    let web: Vec<&Value> = denied.filter(|f| f["pod"] == "shop/db-0" && f["peer"] == "shop/web").collect();
+    assert!(!web.is_empty(), "{drops}");
+    assert!(web.iter().all(|f| f["decidedBy"].as_str().unwrap().contains("NetworkPolicy shop/db-in ingress")));
+    let one = json("agent status --node node-01");
+    assert_eq!(
+        (&one["kind"], &one["node"], &one["enforcing"]),
+        (&"AgentStatus".into(), &"node-01".into(), &true.into())
+    );
+    assert_eq!((&one["revision"]["seen"], &one["revision"]["applied"]), (&1.into(), &1.into()));
+    assert_eq!((one["degraded"].as_array().unwrap().len(), one["pods"].as_u64()), (0, Some(3)));
+    assert_eq!(watertight("agent status --node nobody").status.code(), Some(3));
+}
+
+#[test]
+fn its_page_says_what_happens() {
+    let Some(_guarded) = Guarded::new() else { return };
+    let page = root().join("docs/commands/agent.md");
+    let scratch = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root().join("docs"), scratch.path().join("docs")).unwrap();
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (actual, count) = transcript::execute("docs/commands/agent.md", &text, scratch.path());
+    assert!(count >= 5, "{count}");
+    Assert::new()
+        .action_env("SNAPSHOTS")
+        .redact_with(snapbox::Redactions::new())
+        .eq(actual, Data::read_from(&page, None).raw());
+}
