@@ -8,7 +8,7 @@ use watertight_model::Cidr;
 
 /// Who can reach whom in a Kubernetes cluster, which rule decides it, and which policies would allow just what is used.
 ///
-/// Works on manifests (-f), on saved snapshots, and on a live cluster. It never changes a cluster.
+/// Works on manifests (-f), on saved snapshots, and on a live cluster. It changes nothing there (but for `doctor --probe`).
 #[derive(Debug, Parser)]
 #[command(name = "watertight", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Without a command: `audit` of the current context.\n\

@@ -153,11 +153,25 @@ impl Client {
         AccessError::BadAnswer { place: self.place.clone(), what: what.to_owned(), why: one_line(&why) }
     }
 
-    fn request(&self, method: &Method, path: &str, body: Vec<u8>) -> Result<Answer, AccessError> {
+    /// Any request, for who has more than one thing to wait for. Repeated like a GET: the caller takes a second refusal of what
+    /// had succeeded (409, 404) for success.
+    pub(crate) async fn send(&self, method: &Method, path: &str, body: &str) -> Result<Answer, AccessError> {
+        self.attempts(method, path, body.as_bytes()).await
+    }
+
+    /// Runs a future on this client's runtime.
+    ///
+    /// # Errors
+    /// The client was closed.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, AccessError> {
         match &self.runtime {
-            Some(runtime) => runtime.block_on(self.attempts(method, path, &body)),
+            Some(runtime) => Ok(runtime.block_on(future)),
             None => Err(AccessError::Host { why: "the client was closed".into() }),
         }
+    }
+
+    fn request(&self, method: &Method, path: &str, body: Vec<u8>) -> Result<Answer, AccessError> {
+        self.block_on(self.attempts(method, path, &body))?
     }
 
     async fn attempts(&self, method: &Method, path: &str, body: &[u8]) -> Result<Answer, AccessError> {

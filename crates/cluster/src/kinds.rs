@@ -164,3 +164,25 @@ pub(crate) fn cluster_role(kinds: &[&Kind]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The role that is handed out is the one that this program needs, no more and no less. To write it anew: WATERTIGHT_UPDATE=1.
+    #[test]
+    fn the_role_in_deploy_is_of_these_kinds() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/read-only.yaml");
+        let written = std::fs::read_to_string(path).unwrap();
+        let comments: String = written.lines().take_while(|l| l.starts_with('#')).map(|l| format!("{l}\n")).collect();
+        let all: Vec<&Kind> = KINDS.iter().collect();
+        // Reading once takes `list`; to fall back on single namespaces, `get`; to stay current, `watch`.
+        let role = cluster_role(&all).replace("verbs: [list]", "verbs: [get, list, watch]");
+        let wanted = format!("{comments}{role}");
+        if std::env::var_os("WATERTIGHT_UPDATE").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+        } else {
+            assert_eq!(written, wanted, "WATERTIGHT_UPDATE=1 cargo test -p watertight-cluster");
+        }
+    }
+}

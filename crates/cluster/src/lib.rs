@@ -2,7 +2,8 @@
 //!
 //! Takes a kubeconfig (or a pod's service account) and gives [`Snapshot`]s. Async inside, synchronous outside; every
 //! wait is bounded. Understands no object: `watertight-ingest` does, from the same text that a saved snapshot holds.
-//! Never writes to a cluster, never reads a Secret, never keeps an environment value, never shows a credential.
+//! Never writes to a cluster (but for `probe`, in a namespace of its own, where that is asked for), never reads a Secret,
+//! never keeps an environment value, never shows a credential.
 //!
 //! Reading order: [`Access`] says where to look, [`connect`] finds a context and its credentials, [`read()`] lists every
 //! kind of the table in `kinds`, `slim` drops what nobody needs, [`Snapshot`] is what is left, [`save`] writes it.
@@ -16,6 +17,7 @@ mod kinds;
 mod kubeconfig;
 mod list;
 mod plugin;
+mod probe;
 mod proxy;
 mod read;
 mod slim;
@@ -26,5 +28,6 @@ pub use access::{Access, Environment, Timeouts};
 pub use client::{Client, connect};
 pub use doctor::{Check, Group, Status, doctor};
 pub use error::{AccessError, Place, TlsFault};
+pub use probe::{ProbeOptions, probe};
 pub use read::{ReadOptions, read, read_with_progress};
 pub use snapshot::{Snapshot, save};

@@ -134,6 +134,40 @@ pub(crate) fn versions(kind: &Kind, served: &Served) -> Result<Vec<String>, Vec<
     if both.is_empty() { Err(offered.clone()) } else { Ok(both) }
 }
 
+#[derive(Deserialize)]
+struct ResourceList {
+    resources: Vec<Resource>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    name: String,
+}
+
+/// Of a group's versions, those that hold the kind: a group that is served need not have every kind of ours. A version that
+/// the server does not describe counts, since the kind may be in it.
+pub(crate) fn holding(client: &Client, kind: &Kind, mut offered: Vec<String>) -> Result<Vec<String>, AccessError> {
+    offered.sort();
+    offered.dedup();
+    let mut there = Vec::new();
+    for version in offered {
+        let path = format!("/apis/{}/{}", kind.group, escaped(&version));
+        let answer = client.get(&path)?;
+        let holds = match answer.status {
+            200 => {
+                let list: ResourceList =
+                    serde_json::from_slice(&answer.body).map_err(|e| client.bad_answer(&path, e.to_string()))?;
+                list.resources.iter().any(|resource| resource.name == kind.resource)
+            }
+            _ => true,
+        };
+        if holds {
+            there.push(version);
+        }
+    }
+    Ok(there)
+}
+
 /// What became of one list.
 enum Listed {
     /// Every page.
@@ -160,11 +194,12 @@ impl Reader<'_> {
         let versions = match versions(kind, &self.served) {
             Ok(versions) => versions,
             Err(offered) => {
-                let mut offered = offered;
-                offered.dedup();
-                let why =
-                    format!("the server has it in {} only, which is not understood", one_line(&offered.join(", ")));
-                self.miss(kind, None, why);
+                let there = holding(self.client, kind, offered)?;
+                if !there.is_empty() {
+                    let why =
+                        format!("the server has it in {} only, which is not understood", one_line(&there.join(", ")));
+                    self.miss(kind, None, why);
+                }
                 return Ok(());
             }
         };

@@ -8,12 +8,20 @@ use crate::source;
 use crate::view::Head;
 use clap::Args;
 use serde::Serialize;
-use watertight_cluster::{Check, Status, doctor};
+use watertight_cluster::{Check, ProbeOptions, Status, doctor, probe};
 use watertight_ingest::Options;
 
 /// Arguments of `doctor`.
 #[derive(Args, Debug)]
-pub struct DoctorArgs {}
+pub struct DoctorArgs {
+    /// Find out by trying: a pair of pods and a policy in a namespace `watertight-probe`, removed afterwards. The only flag
+    /// of this program that writes to a cluster
+    #[arg(long)]
+    probe: bool,
+    /// The image of the probe's pods, where the nodes cannot reach registry.k8s.io; its entry point must be agnhost
+    #[arg(long, value_name = "IMAGE", requires = "probe")]
+    probe_image: Option<String>,
+}
 
 /// The checks.
 #[derive(Serialize)]
@@ -84,19 +92,28 @@ impl Report for DoctorView {
 }
 
 /// Runs it.
-pub fn run(_args: DoctorArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
+pub fn run(args: DoctorArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
     ctx.format(DoctorView::FORMATS)?;
     if !ctx.global.files.is_empty() {
         return Err(Failure::usage("`doctor` looks at a cluster and this host, not at files", "leave -f out"));
     }
     let access = source::access(ctx);
-    let checks = ctx.timed("checking", || {
+    let mut checks = ctx.timed("checking", || {
         doctor(&access, |snapshot| {
             source::of_snapshot(snapshot, &Options::default()).map(|loaded| loaded.world).map_err(|refused| {
                 refused.diagnostics.first().map_or_else(|| "refused".to_owned(), |d| d.message.clone())
             })
         })
     });
+    if args.probe {
+        let mut options = ProbeOptions::default();
+        if let Some(image) = args.probe_image {
+            options.image = image;
+        }
+        checks.extend(probe(&access, &options, &mut |text| ctx.note(text)));
+        // Stable: a probe's outcome comes last in its group.
+        checks.sort_by_key(|check| check.group);
+    }
     let view = |c: &Check| CheckView {
         group: c.group.name(),
         name: c.name.clone(),

@@ -87,11 +87,11 @@ pub struct Check {
 }
 
 impl Check {
-    fn new(group: Group, name: impl Into<String>, status: Status, message: impl Into<String>) -> Self {
+    pub(crate) fn new(group: Group, name: impl Into<String>, status: Status, message: impl Into<String>) -> Self {
         Self { group, name: name.into(), status, message: message.into(), hint: None }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -7,7 +7,7 @@ use super::{Check, Group, Status};
 use crate::client::Client;
 use crate::error::AccessError;
 use crate::kinds::{KINDS, Kind, cluster_role};
-use crate::read::{served, versions};
+use crate::read::{holding, served, versions};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -38,7 +38,12 @@ pub(super) fn checks(client: &Client) -> Result<Vec<Check>, AccessError> {
                     forbidden.push(kind);
                 }
             }
-            Err(offered) => odd.push((kind, offered)),
+            Err(offered) => {
+                let there = holding(client, kind, offered)?;
+                if !there.is_empty() {
+                    odd.push((kind, there));
+                }
+            }
         }
     }
     let total = allowed.len() + forbidden.len();

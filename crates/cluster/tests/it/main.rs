@@ -9,5 +9,6 @@
 mod connect;
 mod doctor;
 mod fake;
+mod probe;
 mod read;
 mod tls;

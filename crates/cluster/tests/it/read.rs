@@ -199,6 +199,21 @@ fn a_kind_that_fails_by_itself_is_named() {
     assert_eq!(fake.times("/apis/cilium.io/v2/ciliumnetworkpolicies"), 4, "tried again before giving up");
 }
 
+/// A group that is there need not hold every kind of ours: a cluster with ClusterNetworkPolicy alone is read whole.
+#[test]
+fn a_kind_that_its_group_does_not_hold_is_not_missing() {
+    let resources = |name: &str| ok(json!({"kind": "APIResourceList", "resources": [{"name": name}]}));
+    let group = |version: &str, name: &str| {
+        let path = format!("/apis/policy.networking.k8s.io/{version}");
+        Fake::start(Cluster::new().group("policy.networking.k8s.io", &[version]).reply(&path, 99, resources(name)))
+    };
+    assert!(unread(&everything(&group("v1alpha2", "clusternetworkpolicies")).unwrap()).is_empty());
+    assert_eq!(
+        unread(&everything(&group("v1beta1", "adminnetworkpolicies")).unwrap()),
+        ["adminnetworkpolicies.policy.networking.k8s.io: the server has it in v1beta1 only, which is not understood"]
+    );
+}
+
 #[test]
 fn without_discovery_every_version_is_tried() {
     let fake = Fake::start(
