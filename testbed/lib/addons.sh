@@ -48,9 +48,11 @@ load() {
 # simulate NODES: nodes that kwok pretends, tainted so that nothing lands on them unasked.
 simulate() {
   need_root simulate
-  local number
+  local number stage stages=()
   [[ "${1:-}" =~ ^[0-9]+$ ]] || die "simulate wants a number of nodes"
-  running kwok || daemon kwok "$(part_dir kwok)/kwok" --kubeconfig "$KUBECONFIG_ADMIN" --server-address "$HOST_IP:10247" \
+  # One flag a file: of several documents in one it reads some.
+  for stage in "$(part_dir kwok)"/stages/*; do stages+=(--config "$stage"); done
+  running kwok || daemon kwok "$(part_dir kwok)/kwok" "${stages[@]}" --kubeconfig "$KUBECONFIG_ADMIN" --server-address "$HOST_IP:10247" \
     --manage-all-nodes=false --manage-nodes-with-label-selector type=kwok --node-ip "$HOST_IP" --cidr 10.64.0.0/10
   for ((number = 0; number < $1; number++)); do
     cat <<YAML
@@ -67,17 +69,32 @@ YAML
   done | kubectl apply --server-side -f - >/dev/null
 }
 
-# api_server stop|start [CERTIFICATE]|certificate NAME NOT-AFTER
-api_server() {
-  need_root api
+# stop_process NAME: as a crash would.
+stop_process() {
+  need_root stop
+  lock
+  [ -e "$STATE/pids/${1:-}" ] || die "cluster $ID has no process \`${1:-}\`" "./dev cluster status"
+  stop "$1" -KILL
+}
+
+# start_process kube-apiserver [expired] | kube-controller-manager
+start_process() {
+  need_root start
   lock
   case "${1:-}" in
-  stop) stop kube-apiserver -KILL ;;
-  start)
-    running kube-apiserver || start_api_server "${2:-apiserver}"
-    # With a certificate that nobody trusts, the answer to expect is a refusal.
-    [ -n "${2:-}" ] || wait_for 60 "the API server" api_ready
+  kube-apiserver)
+    if [ "${2:-}" = expired ]; then
+      running kube-apiserver || start_api_server apiserver-expired
+      wait_for 60 "the API server" api_listens
+    else
+      running kube-apiserver || start_api_server
+      wait_for 60 "the API server" api_ready
+    fi
     ;;
-  *) die "api wants \`stop\` or \`start\`" ;;
+  kube-controller-manager) running kube-controller-manager || start_controller_manager ;;
+  *) die "start knows kube-apiserver and kube-controller-manager" ;;
   esac
 }
+
+# expired_account: the kubeconfig of an administrator whose certificate has run out, on standard output.
+expired_account() { kubeconfig admin-expired /dev/stdout; }

@@ -21,12 +21,24 @@ ensure_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2
 }
 
+# The Go of a distribution may be too old to build with, and is good enough to fetch a newer one: that is a module as well,
+# and checked like one.
 ensure_go() {
-  has go || die "Go is needed to build the testbed" "https://go.dev/doc/install (1.26 or newer)"
-  # A module may ask for a newer Go than the one here; then Go fetches that from the same proxy.
-  local version
-  version="$(go env GOVERSION)"
-  printf '%s\n%s\n' go1.26 "$version" | sort -V -C || die "Go 1.26 or newer is needed, found $version"
+  ensure_packages go:golang-go
+  if printf '%s\n%s\n' "go$GO" "$(go env GOVERSION)" | sort -V -C; then return; fi
+  local dir="$CACHE/tools/go-$GO" source
+  if [ ! -d "$dir" ]; then
+    say "fetching Go $GO"
+    source="$(module_dir "golang.org/toolchain@v0.0.1-go$GO.linux-$(image_architecture)")"
+    [ -n "$source" ] || die "Go $GO could not be fetched" "install it: https://go.dev/doc/install"
+    rm -rf "$dir.new"
+    mkdir -p "$dir.new"
+    cp -r --no-preserve=mode "$source/." "$dir.new"
+    chmod +x "$dir.new"/bin/* "$dir.new"/pkg/tool/*/*
+    mv "$dir.new" "$dir"
+  fi
+  PATH="$dir/bin:$PATH"
+  export PATH
 }
 
 ensure_seccomp() {
@@ -113,7 +125,14 @@ build_flannel() {
 
 build_coredns() { go_install "$1" "github.com/coredns/coredns@v$COREDNS"; }
 
-build_kwok() { go_install "$1" "sigs.k8s.io/kwok/cmd/kwok@v$KWOK"; }
+build_kwok() {
+  local stages
+  go_install "$1" "sigs.k8s.io/kwok/cmd/kwok@v$KWOK"
+  # How a simulated node and its pods get on: at once.
+  stages="$(module_dir "sigs.k8s.io/kwok@v$KWOK")/kustomize/stage"
+  mkdir "$1/stages"
+  cp "$stages"/node/fast/node-initialize.yaml "$stages"/node/heartbeat/node-heartbeat.yaml "$stages"/pod/fast/pod-*.yaml "$1/stages"
+}
 
 # The images that every node gets.
 build_images() {
@@ -130,16 +149,28 @@ build_images() {
 
   kubernetes_build "$root/agnhost" k8s.io/kubernetes/test/images/agnhost
   mkdir "$root/uploads" "$root/tmp"
+  # The ClusterNetworkPolicy suite starts agnhost by a shell.
+  install -D -m 755 /bin/bash "$root/bin/bash"
+  ln -s bash "$root/bin/sh"
+  add_libraries "$root" /bin/bash
   make_image "$1/agnhost.tar" '["/agnhost"]' '["pause"]' "$root" "${AGNHOST_IMAGES[@]}"
   rm -r "$root"
 }
 
+# Five specs of Kubernetes and one container of each pod of the ClusterNetworkPolicy suite serve SCTP.
+has_sctp() { [ -d /proc/net/sctp ] || modprobe -q sctp 2>/dev/null; }
+
 # The CRDs and the suite of ClusterNetworkPolicy.
 build_policy_api() {
   local source
-  source="$(module_dir "sigs.k8s.io/network-policy-api@v$NETWORK_POLICY_API")"
+  source="$(mktemp -d)"
+  cp -r --no-preserve=mode "$(module_dir "sigs.k8s.io/network-policy-api@v$NETWORK_POLICY_API")/." "$source"
   install -m 644 "$source/config/crd/experimental/"policy.networking.k8s.io_*.yaml "$1"
+  # Where the kernel has no SCTP sockets, that container would keep every pod from being ready: it serves TCP instead, and what
+  # tests SCTP fails.
+  has_sctp || sed -i 's/SERVE_SCTP_PORT_/SERVE_PORT_/' "$source/conformance/base/manifests.yaml"
   (cd "$source" && go_build test -c -ldflags "-s -w" -o "$1/conformance.test" ./conformance)
+  rm -rf "$source"
 }
 
 build_e2e() {

@@ -41,10 +41,10 @@ part_dir() {
   runc) echo "$PARTS/runc-$RUNC" ;;
   cni) echo "$PARTS/cni-plugins-$CNI_PLUGINS" ;;
   flannel) echo "$PARTS/flannel-$FLANNEL" ;;
-  images) echo "$PARTS/images-$KUBERNETES-$COREDNS" ;;
+  images) echo "$PARTS/images-$IMAGES-$KUBERNETES-$COREDNS" ;;
   coredns) echo "$PARTS/coredns-$COREDNS" ;;
-  kwok) echo "$PARTS/kwok-$KWOK" ;;
-  policy-api) echo "$PARTS/network-policy-api-$NETWORK_POLICY_API" ;;
+  kwok) echo "$PARTS/kwok-$IMAGES-$KWOK" ;;
+  policy-api) echo "$PARTS/policy-api-$IMAGES-$NETWORK_POLICY_API" ;;
   e2e) echo "$PARTS/e2e-$KUBERNETES" ;;
   *) die "no such part: $1" ;;
   esac

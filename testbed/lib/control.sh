@@ -33,19 +33,26 @@ start_api_server() {
 }
 
 start_controllers() {
-  daemon kube-controller-manager "$(part_dir kubernetes)/kube-controller-manager" \
+  start_controller_manager
+  daemon kube-scheduler "$(part_dir kubernetes)/kube-scheduler" \
+    --bind-address "$HOST_IP" --leader-elect=false --profiling=false --kubeconfig "$PKI/scheduler.kubeconfig" \
+    --kube-api-qps 500 --kube-api-burst 1000 --authentication-kubeconfig "$PKI/scheduler.kubeconfig" --authorization-kubeconfig "$PKI/scheduler.kubeconfig"
+}
+
+start_controller_manager() {
+  # A client per controller starts with requests of its own: with the usual 20 a second that alone takes seconds.
+  daemon kube-controller-manager "$(part_dir kubernetes)/kube-controller-manager" --kube-api-qps 500 --kube-api-burst 1000 \
     --bind-address "$HOST_IP" --leader-elect=false --profiling=false --use-service-account-credentials \
     --kubeconfig "$PKI/controller-manager.kubeconfig" \
     --authentication-kubeconfig "$PKI/controller-manager.kubeconfig" \
     --authorization-kubeconfig "$PKI/controller-manager.kubeconfig" \
     --root-ca-file "$PKI/ca.crt" --service-account-private-key-file "$PKI/service-account.key" \
     --allocate-node-cidrs --cluster-cidr "$POD_CIDR" --service-cluster-ip-range "$SERVICE_CIDR"
-  daemon kube-scheduler "$(part_dir kubernetes)/kube-scheduler" \
-    --bind-address "$HOST_IP" --leader-elect=false --profiling=false --kubeconfig "$PKI/scheduler.kubeconfig" \
-    --authentication-kubeconfig "$PKI/scheduler.kubeconfig" --authorization-kubeconfig "$PKI/scheduler.kubeconfig"
 }
 
-api_ready() { kubectl get --raw /readyz --request-timeout 2s; }
+api_listens() { (exec 3<>"/dev/tcp/$HOST_IP/6443"); }
+
+api_ready() { api_listens && kubectl get --raw /readyz --request-timeout 2s; }
 
 # Controllers make this one in every namespace: when it is there, both of them work.
 controllers_ready() { kubectl -n default get serviceaccount default --request-timeout 2s; }

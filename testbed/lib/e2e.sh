@@ -14,7 +14,7 @@ e2e() {
   need_root e2e
   is_up || die "cluster $ID is not up" "./dev cluster up"
   ensure_packages jq:jq
-  local results suite failed=0
+  local results suite failed=0 open_count
   results="$STATE/e2e"
   mkdir -p "$results"
   for suite in "${suites[@]}"; do
@@ -28,19 +28,20 @@ e2e() {
     *) die "no suite \`$suite\`" "--suite netpol or --suite cnp" ;;
     esac
     table "$suite" "$results/$suite.tsv" || failed=1
+    open_count="$(grep -c 'connectivity not expected' "$results/$suite.log" || true)"
+    if [ "$open_count" -gt 0 ]; then
+      note "$open_count times a connection succeeded that a policy denies: what fails for that is enforcement, not the suite"
+    fi
   done
   return "$failed"
 }
-
-# Five specs serve SCTP; where the kernel has no such sockets their servers never start.
-has_sctp() { [ -d /proc/net/sctp ] || modprobe -q sctp 2>/dev/null; }
 
 # run_netpol FOCUS FOLDER: netpol.tsv of it.
 run_netpol() {
   local skip=() rc=0
   if ! has_sctp; then
     skip=(--ginkgo.skip SCTP)
-    note "this kernel has no SCTP sockets: the specs that need them are skipped"
+    note "this kernel has no SCTP sockets: the specs that need them are skipped, their servers would never start"
   fi
   say "NetworkPolicy specs of Kubernetes $KUBERNETES (10 to 60 minutes; $2/netpol.log)"
   "$(part_dir e2e)/e2e.test" --kubeconfig "$KUBECONFIG_ADMIN" --provider local --ginkgo.focus "$1" "${skip[@]}" \
@@ -53,14 +54,15 @@ run_netpol() {
     | select(.LeafNodeType == "It")
     | (.ContainerHierarchyTexts + [.LeafNodeText] | join(" ")) as $name
     | select($name | test($focus))
-    | [.State, (.RunTime / 1e9 | round), .LeafNodeText, (.Failure.Message // "" | split("\n")[0])]
+    | [.State, (.RunTime / 1e9 | round), (.LeafNodeText | sub(" *\\[Feature:NetworkPolicy\\]"; "")) + " (" + .ContainerHierarchyTexts[-1] + ")",
+       (.Failure.Message // "" | split("\n")[0])]
     | @tsv' "$2/netpol.json" >"$2/netpol.tsv"
 }
 
 # run_cnp FOLDER: cnp.tsv of the ClusterNetworkPolicy suite.
 run_cnp() {
   say "ClusterNetworkPolicy conformance $NETWORK_POLICY_API ($1/cnp.log)"
-  KUBECONFIG="$KUBECONFIG_ADMIN" "$(part_dir policy-api)/conformance.test" -test.v -all-features -test.timeout 2h >"$1/cnp.log" 2>&1 || true
+  KUBECONFIG="$KUBECONFIG_ADMIN" "$(part_dir policy-api)/conformance.test" -test.v -test.run '^TestConformance$' -all-features -test.timeout 2h >"$1/cnp.log" 2>&1 || true
   # `    --- FAIL: TestConformance/Name/case (12.34s)`: cases only, not the groups that they are in.
   sed -nE 's|^ *--- (PASS\|FAIL\|SKIP): TestConformance/([^/ ]+/[^ ]+) \(([0-9]+)[.0-9]*s\)|\1\t\3\t\2\t|p' "$1/cnp.log" |
     sed -e 's/^PASS/passed/' -e 's/^FAIL/failed/' -e 's/^SKIP/skipped/' >"$1/cnp.tsv"

@@ -31,14 +31,20 @@ image_architecture() {
 
 # watertight_image ARCHIVE PROGRAM: the program and the libraries that it names.
 watertight_image() {
-  local root library
+  local root
   root="$(mktemp -d)"
   mkdir "$root/tmp"
   install -m 755 "$2" "$root/watertight"
-  # Lines of ldd: `name => path (address)`, or `path (address)` for the loader.
-  for library in $(ldd "$2" | grep -oE '/[^ ]+'); do
-    install -D -m 755 "$library" "$root$library"
-  done
+  add_libraries "$root" "$2"
   make_image "$1" '["/watertight"]' '[]' "$root" "$WATERTIGHT_IMAGE"
   rm -r "$root"
+}
+
+# add_libraries ROOT PROGRAM: the shared libraries of a program of this machine, where it looks for them.
+add_libraries() {
+  local library
+  # Lines of ldd: `name => path (address)`, or `path (address)` for the loader.
+  for library in $(ldd "$2" | grep -oE '/[^ ]+'); do
+    install -D -m 755 "$library" "$1$library"
+  done
 }

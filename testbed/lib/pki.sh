@@ -14,16 +14,16 @@ authority() {
     -addext 'keyUsage=critical,keyCertSign,cRLSign' -out "$PKI/$1.crt"
 }
 
-# certificate AUTHORITY NAME SUBJECT [ALTERNATIVE NAMES]: for both ends of a connection.
+# certificate AUTHORITY NAME SUBJECT [ALTERNATIVE NAMES [DAYS]]: for both ends of a connection.
 certificate() {
-  local authority="$1" name="$2" subject="$3" names="${4:-}"
+  local authority="$1" name="$2" subject="$3" names="${4:-}" days="${5:-$DAYS}"
   new_key "$PKI/$name.key"
   {
     echo 'extendedKeyUsage=serverAuth,clientAuth'
     if [ -n "$names" ]; then echo "subjectAltName=$names"; fi
   } >"$PKI/$name.ext"
   openssl req -new -key "$PKI/$name.key" -subj "$subject" -out "$PKI/$name.csr"
-  openssl x509 -req -in "$PKI/$name.csr" -CA "$PKI/$authority.crt" -CAkey "$PKI/$authority.key" -days "$DAYS" \
+  openssl x509 -req -in "$PKI/$name.csr" -CA "$PKI/$authority.crt" -CAkey "$PKI/$authority.key" -days "$days" \
     -extfile "$PKI/$name.ext" -out "$PKI/$name.crt" 2>/dev/null
   rm "$PKI/$name.csr" "$PKI/$name.ext"
 }
@@ -71,6 +71,9 @@ make_pki() {
   certificate ca scheduler "/CN=system:kube-scheduler"
   certificate ca kube-proxy "/CN=system:kube-proxy"
   certificate ca flannel "/CN=flannel"
+  # Run out with the second in which they are made.
+  certificate ca apiserver-expired "/CN=kube-apiserver" "$api_names" 0
+  certificate ca admin-expired "/O=system:masters/CN=testbed-admin" "" 0
   new_key "$PKI/service-account.key"
   openssl ec -in "$PKI/service-account.key" -pubout -out "$PKI/service-account.pub" 2>/dev/null
   local name

@@ -2,6 +2,12 @@
 //! words must be the same. What differs and stays so is in `differences.txt`, with its reason.
 //!
 //! Needs a cluster: `./dev cluster test` starts one and runs this.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking, and say what was measured"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

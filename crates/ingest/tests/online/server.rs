@@ -1,5 +1,7 @@
 //! The API server of the test cluster, behind `kubectl proxy` on a socket that only this test can reach.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -45,26 +47,31 @@ impl Server {
         UnixStream::connect(self.folder.path().join("socket")).ok()
     }
 
-    /// Creates an object, given as YAML, without keeping it; unknown and duplicate fields are errors.
-    pub(crate) fn create(&self, path: &str, object: &str) -> Answer {
-        let query = "dryRun=All&fieldValidation=Strict";
+    /// One request; gives status and body.
+    pub(crate) fn send(&self, method: &str, path: &str, kind: &str, body: &str) -> (u16, String) {
         let mut stream = self.connect().unwrap();
         // 1.0: the answer ends with the connection, in one piece.
         let head = format!(
-            "POST {path}?{query} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/yaml\r\nAccept: application/json\r\nContent-Length: {}\r\n\r\n",
-            object.len()
+            "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {kind}\r\nAccept: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(object.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let code = head.split(' ').nth(1).unwrap();
-        if code == "201" {
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Creates an object, given as YAML, without keeping it; unknown and duplicate fields are errors.
+    pub(crate) fn create(&self, path: &str, object: &str) -> Answer {
+        let path = format!("{path}?dryRun=All&fieldValidation=Strict");
+        let (code, body) = self.send("POST", &path, "application/yaml", object);
+        if code == 201 {
             return Answer::Accepted;
         }
-        let status: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {answer}"));
-        assert!(matches!(code, "400" | "422"), "neither accepted nor refused: {answer}");
+        let status: Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        assert!(matches!(code, 400 | 422), "neither accepted nor refused: {body}");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let Some(causes) = status["details"]["causes"].as_array() else {
             return Answer::Unreadable(undecoded(&text(&status["message"])));
