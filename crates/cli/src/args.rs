@@ -37,6 +37,8 @@ pub enum Command {
     Blast(commands::blast::BlastArgs),
     /// What can connect in one version and not in another, and which edit decides it
     Diff(commands::diff::DiffArgs),
+    /// Check assertions about who must, must not and may reach whom
+    Test(commands::test::TestArgs),
     /// Import and show recorded flows
     Flows(commands::flows::FlowsArgs),
     /// Least-privilege policies from recorded flows, with evidence and a certificate

@@ -59,6 +59,7 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
         Some(Command::Explain(args)) => commands::explain::run(args, &mut ctx),
         Some(Command::Blast(args)) => commands::blast::run(args, &mut ctx),
         Some(Command::Diff(args)) => commands::diff::run(&args, &mut ctx),
+        Some(Command::Test(args)) => commands::test::run(&args, &mut ctx),
         Some(Command::Flows(args)) => commands::flows::run(args, &mut ctx),
         Some(Command::Learn(args)) => commands::learn::run(args, &mut ctx),
         Some(Command::Replay(args)) => commands::replay::run(args, &mut ctx),

@@ -198,7 +198,7 @@ pub fn is_finding(diagnostic: &Diagnostic) -> bool {
 }
 
 /// Input that was refused: 3 if all that is wrong is that files cannot be reached, else 2.
-fn refuse(refused: &Refused) -> Failure {
+pub(crate) fn refuse(refused: &Refused) -> Failure {
     /// The reader's codes for a file that is not there or may not be read.
     const OUT_OF_REACH: [&str; 4] = ["no-such-file", "unreadable-file", "broken-link", "link-loop"];
     let errors = refused.diagnostics.iter().filter(|d| d.severity == watertight_ingest::Severity::Error);

@@ -5,7 +5,7 @@ use crate::classes::ClassId;
 use crate::reach::external::{ExternalPart, external, families_in_use};
 use crate::reach::{PortPair, Reach};
 use std::collections::BTreeMap;
-use watertight_model::{Cidr, Direction, Flow, L4, PodId, PortSet, Protocol, Verdict, WorkloadId, World};
+use watertight_model::{Cidr, Direction, Endpoint, Flow, L4, PodId, PortSet, Protocol, Verdict, WorkloadId, World};
 
 /// One side of a [`Connection`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -238,14 +238,14 @@ fn on_one_node(engine: &Engine<'_>, world: &World, from: &Party, to: &Party, pai
 pub(crate) fn exact(engine: &Engine<'_>, from: PodId, to: PodId, within: &PortPair) -> PortPair {
     let mut out = PortPair { sure: PortSet::none(), possible: PortSet::none() };
     for protocol in Protocol::ALL {
-        let mut cuts = crate::query::port_cuts(engine, from, to, protocol);
+        let mut cuts = crate::query::port_cuts(engine, Endpoint::Pod(from), Endpoint::Pod(to), protocol);
         cuts.sort_unstable();
         cuts.dedup();
         for (i, first) in cuts.iter().enumerate() {
             let last = cuts.get(i + 1).map_or(u16::MAX, |next| next - 1);
             let flow = Flow {
-                from: watertight_model::Endpoint::Pod(from),
-                to: watertight_model::Endpoint::Pod(to),
+                from: Endpoint::Pod(from),
+                to: Endpoint::Pod(to),
                 l4: L4::Port(protocol, *first),
                 via_service: false,
             };

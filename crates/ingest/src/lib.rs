@@ -11,6 +11,7 @@ mod apply;
 mod assemble;
 mod diagnostic;
 pub mod limits;
+pub mod reader;
 pub mod source;
 pub mod tree;
 mod typed;
@@ -168,16 +169,7 @@ impl<'o> Reading<'o> {
 
     fn source_error(&mut self, error: &source::SourceError) {
         let source = self.source(error.name(), None);
-        self.parsed.diagnostics.push(Diagnostic {
-            severity: Severity::Error,
-            code: error.code(),
-            message: error.to_string(),
-            object: None,
-            field: None,
-            at: Some(Origin { source, ..Origin::default() }),
-            notes: Vec::new(),
-            help: error.help(),
-        });
+        self.parsed.diagnostics.push(reader::out_of_reach(error, source));
     }
 
     fn source(&mut self, name: &str, text: Option<&str>) -> SourceId {
@@ -228,16 +220,7 @@ impl<'o> Reading<'o> {
     }
 
     fn tree_error(&mut self, error: &TreeError, source: SourceId) {
-        self.parsed.diagnostics.push(Diagnostic {
-            severity: Severity::Error,
-            code: error.code(),
-            message: error.message(),
-            object: None,
-            field: None,
-            at: Some(error.span.origin(source)),
-            notes: error.notes().into_iter().map(|(span, text)| (span.origin(source), text)).collect(),
-            help: error.help(),
-        });
+        self.parsed.diagnostics.push(reader::syntax(error, source));
     }
 
     fn finish(mut self) -> Result<Loaded, Refused> {

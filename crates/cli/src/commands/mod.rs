@@ -15,6 +15,7 @@ pub mod learn;
 pub mod query;
 pub mod replay;
 pub mod start;
+pub mod test;
 pub mod version;
 
 use crate::ctx::Ctx;

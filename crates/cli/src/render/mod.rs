@@ -14,6 +14,7 @@ pub mod markdown;
 pub mod openreports;
 pub mod results;
 pub mod sarif;
+pub mod tap;
 pub mod terminal;
 pub mod xml;
 pub mod yaml;
@@ -52,6 +53,8 @@ pub enum Format {
     /// Report and ClusterReport objects of openreports.io.
     #[value(name = "openreports")]
     OpenReports,
+    /// Test Anything Protocol, version 14.
+    Tap,
 }
 
 impl Format {
@@ -69,6 +72,7 @@ impl Format {
             Format::Github => "github",
             Format::Junit => "junit",
             Format::OpenReports => "openreports",
+            Format::Tap => "tap",
         }
     }
 }
@@ -152,6 +156,7 @@ pub fn write<R: Report>(report: &R, format: Format, look: Look, out: &mut dyn Wr
         Format::Github => github::write(&report.results(), out),
         Format::Junit => junit::write(&report.results(), out),
         Format::OpenReports => json::write(&openreports::list(&report.results()), out),
+        Format::Tap => tap::write(&report.results(), out),
     }
 }
 
@@ -164,6 +169,7 @@ pub fn write_error(error: &ErrorView, format: Format, out: &mut dyn Write) -> io
         Format::Github => github::write(&Results::failed(error), out),
         Format::Junit => junit::write(&Results::failed(error), out),
         Format::OpenReports => json::write(&openreports::list(&Results::failed(error)), out),
+        Format::Tap => tap::write(&Results::failed(error), out),
         Format::Table | Format::Markdown | Format::Html | Format::Dot | Format::Csv => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ pub mod learn;
 pub mod query;
 pub mod replay;
 pub mod shared;
+pub mod test;
 
 use crate::diagnostics::PlaceView;
 use serde::Serialize;

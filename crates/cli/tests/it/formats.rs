@@ -23,6 +23,12 @@ const RUNS: &[(&str, &str, u8, &[&str])] = &[
         1,
         &["table", "json", "yaml", "markdown", "csv"],
     ),
+    (
+        "test docs/examples/assertions -f docs/examples/path/before.yaml",
+        "test",
+        1,
+        &["table", "json", "yaml", "markdown", "csv", "tap", "junit", "github"],
+    ),
     ("connections -f docs/examples/unclear.yaml", "unclear", 0, &["table", "json", "csv", "dot"]),
     ("query -f docs/examples/unclear.yaml a/client a/db --port 5432", "unclear-query", 0, &["table", "json"]),
     ("flows show --flows docs/examples/shop-flows.jsonl", "flows", 0, &["table", "json", "yaml", "markdown", "csv"]),

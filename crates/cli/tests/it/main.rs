@@ -14,5 +14,6 @@ mod published;
 mod rendered;
 mod schema;
 mod suppress;
+mod test;
 #[path = "../transcript/mod.rs"]
 mod transcript;

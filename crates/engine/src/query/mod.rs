@@ -1,8 +1,10 @@
 //! Questions in people's terms: named workloads, pods, nodes, Services and addresses on both sides.
 
+mod every;
 mod target;
 mod words;
 
+pub use every::{Stretch, addresses, stretches};
 pub use target::{Target, UnknownTarget};
 pub use watertight_model::spelling::{distance, near};
 pub use words::{depends_words, endpoint_name, half_words, rule_names, why};
@@ -182,18 +184,21 @@ pub fn evaluated_half(half: &Half) -> Verdict {
     }
 }
 
-/// First ports of the ranges that the policies on either pod tell apart, for one protocol; 0 is among them.
-pub(crate) fn port_cuts(engine: &Engine<'_>, from: PodId, to: PodId, protocol: Protocol) -> Vec<u16> {
+/// First ports of the ranges that the policies on either end tell apart, for one protocol; 0 is among them.
+pub(crate) fn port_cuts(engine: &Engine<'_>, from: Endpoint, to: Endpoint, protocol: Protocol) -> Vec<u16> {
     let world = engine.world();
     let mut cuts = vec![0];
     let mut cut = |first: u16, last: u16| {
         cuts.push(first);
         cuts.extend(last.checked_add(1));
     };
-    for port in world.pods[to.index()].ports.iter().filter(|p| p.protocol == protocol) {
-        cut(port.port, port.port);
+    if let Endpoint::Pod(pod) = to {
+        for port in world.pods[pod.index()].ports.iter().filter(|p| p.protocol == protocol) {
+            cut(port.port, port.port);
+        }
     }
-    for (pod, direction) in [(from, Direction::Egress), (to, Direction::Ingress)] {
+    for (end, direction) in [(from, Direction::Egress), (to, Direction::Ingress)] {
+        let Endpoint::Pod(pod) = end else { continue };
         for s in engine.classes().policies_of(pod, direction) {
             for rule in world.policies[s.policy as usize].rules(direction) {
                 if let Ports::Of(entries) = &rule.ports {

@@ -10,7 +10,7 @@ use watertight_model::{Labels, Origin, SourceId, Str};
 
 /// A field path such as `spec.ingress[0].from[1]`, built only when something is wrong.
 #[derive(Clone, Copy)]
-pub(crate) struct Path<'p> {
+pub struct Path<'p> {
     parent: Option<&'p Path<'p>>,
     step: Step<'p>,
 }
@@ -23,13 +23,16 @@ enum Step<'p> {
 }
 
 impl<'p> Path<'p> {
-    pub(crate) const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
+    /// The object itself.
+    pub const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
 
-    pub(crate) fn field(&'p self, name: &'p str) -> Path<'p> {
+    /// A field of it.
+    pub fn field(&'p self, name: &'p str) -> Path<'p> {
         Path { parent: Some(self), step: Step::Field(name) }
     }
 
-    pub(crate) fn index(&'p self, i: usize) -> Path<'p> {
+    /// An item of it.
+    pub fn index(&'p self, i: usize) -> Path<'p> {
         Path { parent: Some(self), step: Step::Index(i) }
     }
 }
@@ -50,12 +53,17 @@ impl fmt::Display for Path<'_> {
 }
 
 /// Everything one object's reader needs besides its node.
-pub(crate) struct Cx<'o> {
-    pub(crate) source: SourceId,
+pub struct Cx<'o> {
+    /// The input that it stands in.
+    pub source: SourceId,
     /// `NetworkPolicy shop/db-in`, once known.
-    pub(crate) object: String,
-    pub(crate) strict_cidr: bool,
-    pub(crate) diagnostics: &'o mut Vec<Diagnostic>,
+    pub object: String,
+    /// Blocks that are not canonical are errors.
+    pub strict_cidr: bool,
+    /// A file of our own: no API server reads it, and faults do not speak of one.
+    pub ours: bool,
+    /// What is wrong, so far.
+    pub diagnostics: &'o mut Vec<Diagnostic>,
 }
 
 thread_local! {
@@ -87,7 +95,8 @@ pub(crate) fn forget() {
 }
 
 impl Cx<'_> {
-    pub(crate) fn origin(&self, span: Span) -> Origin {
+    /// A place in the input.
+    pub fn origin(&self, span: Span) -> Origin {
         span.origin(self.source)
     }
 
@@ -112,14 +121,8 @@ impl Cx<'_> {
         });
     }
 
-    pub(crate) fn error(
-        &mut self,
-        code: &'static str,
-        path: &Path<'_>,
-        at: Span,
-        message: String,
-        help: Option<String>,
-    ) {
+    /// An error at a field.
+    pub fn error(&mut self, code: &'static str, path: &Path<'_>, at: Span, message: String, help: Option<String>) {
         self.push(Severity::Error, code, path.to_string(), at, message, help);
     }
 
@@ -178,12 +181,16 @@ impl Cx<'_> {
             }
             _ => None,
         };
+        if self.ours {
+            self.error("wrong-type", path, node.span, format!("`{path}` wants a {want}, and this is a {found}"), help);
+            return;
+        }
         let message = format!("{path}: cannot unmarshal {found} into a field of type {want}");
         self.error("WT0004", path, node.span, message, help);
     }
 
     /// Entries of an object; absent and `null` are `None`.
-    pub(crate) fn object<'n, 't>(&mut self, path: &Path<'_>, node: Option<&'n Node<'t>>) -> Option<&'n [Entry<'t>]> {
+    pub fn object<'n, 't>(&mut self, path: &Path<'_>, node: Option<&'n Node<'t>>) -> Option<&'n [Entry<'t>]> {
         let node = node.filter(|n| !n.is_null())?;
         let entries = node.as_map();
         if entries.is_none() {
@@ -193,11 +200,7 @@ impl Cx<'_> {
     }
 
     /// Items of a list; absent and `null` are `None`. A null item is an error (Go would make it `{}`) and is left out.
-    pub(crate) fn list<'n, 't>(
-        &mut self,
-        path: &Path<'_>,
-        node: Option<&'n Node<'t>>,
-    ) -> Option<Vec<(usize, &'n Node<'t>)>> {
+    pub fn list<'n, 't>(&mut self, path: &Path<'_>, node: Option<&'n Node<'t>>) -> Option<Vec<(usize, &'n Node<'t>)>> {
         let node = node.filter(|n| !n.is_null())?;
         let Some(items) = node.as_seq() else {
             self.wrong_type(path, node, "list");
@@ -224,7 +227,7 @@ impl Cx<'_> {
     }
 
     /// A string; absent and `null` are `None`, another type is an error.
-    pub(crate) fn text<'n>(&mut self, path: &Path<'_>, node: Option<&'n Node<'_>>) -> Option<&'n str> {
+    pub fn text<'n>(&mut self, path: &Path<'_>, node: Option<&'n Node<'_>>) -> Option<&'n str> {
         let node = node.filter(|n| !n.is_null())?;
         match node.as_scalar() {
             Some(scalar) if scalar.resolve() == Resolved::Str => {
@@ -244,7 +247,7 @@ impl Cx<'_> {
     }
 
     /// A whole number; absent and `null` are `None`.
-    pub(crate) fn int(&mut self, path: &Path<'_>, node: Option<&Node<'_>>) -> Option<i64> {
+    pub fn int(&mut self, path: &Path<'_>, node: Option<&Node<'_>>) -> Option<i64> {
         let node = node.filter(|n| !n.is_null())?;
         let scalar = node.as_scalar();
         if let Some(scalar) = scalar.filter(|s| s.yaml11().is_some_and(|y| !matches!(y, Yaml11::Hex(_)))) {
@@ -274,7 +277,7 @@ impl Cx<'_> {
     }
 
     /// Refuses keys that this kind does not have (WT0001). `elsewhere`: keys that belong one level up or down, with a hint.
-    pub(crate) fn only(&mut self, path: &Path<'_>, entries: &[Entry<'_>], known: &[&str], elsewhere: &[(&str, &str)]) {
+    pub fn only(&mut self, path: &Path<'_>, entries: &[Entry<'_>], known: &[&str], elsewhere: &[(&str, &str)]) {
         for entry in entries {
             let key = entry.key.text();
             if known.contains(&key) {
@@ -285,9 +288,10 @@ impl Cx<'_> {
                 Some((_, hint)) => Some((*hint).to_owned()),
                 None => nearest(key, known).map(|name| format!("did you mean `{name}`?")),
             };
-            let message =
-                format!("unknown field `{}`: readers that are not strict drop it", printable(&at.to_string()));
-            self.error("WT0001", &at, entry.key.span, message, help);
+            let field = printable(&at.to_string());
+            let (code, then) =
+                if self.ours { ("unknown-field", "") } else { ("WT0001", ": readers that are not strict drop it") };
+            self.error(code, &at, entry.key.span, format!("unknown field `{field}`{then}"), help);
         }
     }
 
@@ -385,12 +389,12 @@ fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// The value of a key.
-pub(crate) fn value<'n, 't>(entries: &'n [Entry<'t>], key: &str) -> Option<&'n Node<'t>> {
+pub fn value<'n, 't>(entries: &'n [Entry<'t>], key: &str) -> Option<&'n Node<'t>> {
     entries.iter().find(|e| e.key.text() == key).map(|e| &e.value)
 }
 
 /// A string as the API server shows it: quoted, control characters escaped.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

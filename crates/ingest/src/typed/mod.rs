@@ -11,7 +11,7 @@ pub(crate) mod meta;
 mod names;
 mod netpol;
 mod pods;
-mod selector;
+pub(crate) mod selector;
 mod service;
 mod workload;
 
@@ -167,6 +167,7 @@ fn node(
         source: settings.source,
         object: String::new(),
         strict_cidr: settings.strict_cidr,
+        ours: false,
         diagnostics: &mut diagnostics,
     };
     let root = Path::ROOT;

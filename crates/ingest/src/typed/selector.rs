@@ -6,7 +6,7 @@ use crate::tree::Node;
 use watertight_model::{Op, Requirement, Selector};
 
 /// A selector that is there (`null` and absent are the caller's business).
-pub(crate) fn selector(cx: &mut Cx<'_>, path: &Path<'_>, node: &Node<'_>) -> Selector {
+pub fn selector(cx: &mut Cx<'_>, path: &Path<'_>, node: &Node<'_>) -> Selector {
     let Some(entries) = cx.object(path, Some(node)) else { return Selector::everything() };
     let hint = "a selector holds `matchLabels` or `matchExpressions`: put labels under `matchLabels`";
     let labels_here: Vec<(&str, &str)> =
