@@ -12,7 +12,7 @@ pub mod judge;
 pub mod members;
 pub mod parse;
 
-pub use closing::closing;
+pub use closing::{Edit, closing};
 pub use file::{Assertion, Assertions, Depends, Exception, Mode, Namespaces, Ports, Who, WhoKind};
 pub use judge::{Outcome, Status, Why, Witness, judge};
 pub use members::{Members, Unmatched};

@@ -18,7 +18,10 @@ spec:
 ---
 apiVersion: apps/v1
 kind: ReplicaSet
-metadata: {name: web-7f, namespace: shop, ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: u, controller: true}]}
+metadata:
+  name: web-7f
+  namespace: shop
+  ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: u, controller: true}]
 spec:
   selector: {matchLabels: {app: web}}
   template: {metadata: {labels: {app: web}}}

@@ -10,12 +10,11 @@ use watertight_engine::reach::Reach;
 use watertight_engine::service::backends;
 use watertight_model::{Cidr, Direction, Endpoint, Flow, FlowVerdict, L4, PodId, Protocol, ServiceId, World};
 
-/// Pairs of groups past which all of reachability is worked out once, so that most pairs need no questions.
-const MANY_PAIRS: usize = 4096;
-
 /// Asks the engine.
 pub(super) struct Asker<'e, 'w> {
     engine: &'e Engine<'w>,
+    /// Pairs past which reachability is worked out.
+    many: usize,
     reach: Option<Reach>,
 }
 
@@ -23,8 +22,8 @@ pub(super) struct Asker<'e, 'w> {
 type Flows = Vec<(Flow, FlowVerdict)>;
 
 impl<'e, 'w> Asker<'e, 'w> {
-    pub(super) fn new(engine: &'e Engine<'w>) -> Self {
-        Self { engine, reach: None }
+    pub(super) fn new(engine: &'e Engine<'w>, many: usize) -> Self {
+        Self { engine, many, reach: None }
     }
 
     pub(super) fn world(&self) -> &'w World {
@@ -34,7 +33,7 @@ impl<'e, 'w> Asker<'e, 'w> {
     /// Gets ready for so many pairs. Reachability leaves aside policies that are not evaluated, so where there are any, every
     /// pair is asked.
     pub(super) fn prepare(&mut self, pairs: usize) {
-        if pairs > MANY_PAIRS && self.reach.is_none() && self.world().foreign_policies.is_empty() {
+        if pairs > self.many && self.reach.is_none() && self.world().foreign_policies.is_empty() {
             self.reach = Some(Reach::of(self.engine));
         }
     }

@@ -72,7 +72,7 @@ fn what_would_check_nothing_is_refused() {
         ("- {from: pods, to: pods, reach: mustNot, ports: []}\n", "no-ports"),
         ("- {from: pods, to: pods, reach: mustNot, except: [{}]}\n", "empty-exception"),
         ("- {from: pods, to: pods, reach: mustNot, except: [{from: {ip: 10.0.0.1}}]}\n", "exception"),
-        ("- {from: pods, to: pods, reach: mustNot, from: nodes}\n", "duplicate-key"),
+        ("- {from: pods, to: pods, reach: mustNot, from: nodes}\n", "WT0002"),
         ("- null\n", "WT0003"),
         ("- {from: pods, to: {pods: {matchLabel: {a: b}}}, reach: may}\n", "unknown-field"),
     ] {

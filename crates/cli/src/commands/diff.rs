@@ -18,7 +18,7 @@ use watertight_model::World;
 #[derive(Args, Debug)]
 #[command(after_help = "What is compared:\n\
     \x20 diff OLD NEW                        two files, directories or snapshots\n\
-    \x20 diff --git BASE[..HEAD] -f DIR      two Git revisions, or one and the files as they are; BASE...HEAD as in git\n\
+    \x20 diff --git BASE[..HEAD] -f DIR      two Git revisions, or one and the files as they are; also BASE...HEAD\n\
     \x20 diff --live -f DIR                  the cluster, and the cluster after `kubectl apply -f DIR`\n\
     \x20 diff --policies DIR [-f DIR]        without and with candidate policies\n\n\
     Exit code 1 if something changes. --fail-on opens: only if something opens, or may; --fail-on never: always 0.")]

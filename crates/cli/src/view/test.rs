@@ -68,7 +68,8 @@ pub struct AssertionView {
     /// A flow that breaks it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub witness: Option<WitnessView>,
-    /// The smallest change that would make the witness right.
+    /// The smallest changes that together make the witness right; the engine was asked again with them made. They do not say
+    /// that nothing else breaks the assertion.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<FixView>,
     /// Parts that mean nobody.
@@ -219,7 +220,8 @@ fn changes(engine: &Engine<'_>, outcome: &Outcome, reason: Why) -> Vec<FixView> 
             found.into_iter().map(|c| FixView { sentence: c.sentence, yaml: Some(c.yaml) }).collect()
         }
         Why::Allowed => {
-            vec![FixView { sentence: closing(engine, &witness.flow, &witness.verdict), yaml: None }]
+            let found = closing(engine, &witness.flow).unwrap_or_default();
+            found.into_iter().map(|edit| FixView { sentence: edit.words(engine), yaml: None }).collect()
         }
         Why::Depends | Why::MatchesNothing => Vec::new(),
     }
@@ -314,8 +316,16 @@ impl Report for TestView {
                 }
             }
             page.items(items);
-            for change in &a.changes {
-                page.line(format!("to make it hold: {}", change.sentence));
+            let aim = match a.why {
+                Some("allowed") => "to deny this flow",
+                _ => "to allow this flow",
+            };
+            if a.changes.is_empty() && matches!(a.why, Some("allowed" | "denied")) {
+                page.line(format!("{aim}: no small change of policies does it"));
+            }
+            for (i, change) in a.changes.iter().enumerate() {
+                let lead = if i == 0 { format!("{aim} (checked)") } else { "and".to_owned() };
+                page.line(format!("{lead}: {}", change.sentence));
                 if let Some(yaml) = &change.yaml {
                     page.code("yaml", yaml.as_str());
                 }
