@@ -3,8 +3,8 @@
 use watertight_engine::connections::Party;
 use watertight_engine::exposure::{Exposed, Future, exposure};
 use watertight_model::{
-    Direction, Endpoint, Flow, L4, Labels, Namespace, NamespaceId, PodId, Protocol, Selector, Str, Verdict, World,
-    label,
+    Direction, Endpoint, Flow, L4, Labels, Namespace, NamespaceId, PodId, PolicyRef, Protocol, RuleRef, Selector, Str,
+    Verdict, World, label,
 };
 use watertight_testkit::WorldBuilder;
 use watertight_testkit::random::{self, Rng, Size};
@@ -175,8 +175,10 @@ fn a_label_that_anyone_may_put_on_a_pod_is_an_exposure() {
     assert_eq!(ingress.len(), 1, "{ingress:?}");
     assert_eq!(ingress[0].future, Future::Labelled(shop, Labels::of(&[("app", "api")])));
     assert!(ingress[0].ports.sure.contains(Protocol::Tcp, 5432) && !ingress[0].ports.sure.contains(Protocol::Tcp, 80));
+    let rule = RuleRef { policy: PolicyRef::Namespaced(0), direction: Direction::Ingress, rule: Some(0) };
+    assert_eq!((ingress[0].decided_by.as_slice(), ingress[0].by_default), ([rule].as_slice(), false));
     // Not isolated for egress: open to anyone, said once.
     let egress: Vec<&Exposed> = list.iter().filter(|e| e.direction == Direction::Egress).collect();
     assert_eq!(egress.iter().map(|e| &e.future).collect::<Vec<_>>(), [&Future::Anyone]);
-    assert!(egress[0].ports.sure.is_all());
+    assert!(egress[0].ports.sure.is_all() && egress[0].decided_by.is_empty() && egress[0].by_default);
 }

@@ -138,11 +138,7 @@ impl Report for ConnectionsView {
         }
         if !self.not_evaluated.is_empty() {
             page.heading("Not evaluated");
-            let name = |p: &ForeignView| match &p.namespace {
-                Some(namespace) => format!("{} {namespace}/{}", p.kind, p.name),
-                None => format!("{} {}", p.kind, p.name),
-            };
-            page.items(self.not_evaluated.iter().map(|p| name(p).into()).collect());
+            page.items(self.not_evaluated.iter().map(|p| p.words().into()).collect());
         }
         page
     }

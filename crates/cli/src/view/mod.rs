@@ -9,6 +9,7 @@ pub mod connections;
 pub mod diff;
 pub mod entry;
 pub mod explain;
+pub mod exposure;
 pub mod finding;
 pub mod flows;
 #[cfg(target_os = "linux")]
@@ -243,6 +244,14 @@ impl ForeignView {
             group: policy.group.to_string(),
             namespace: policy.namespace.map(|n| world.namespaces[n.index()].name.to_string()),
             name: policy.name.to_string(),
+        }
+    }
+
+    /// `CiliumNetworkPolicy shop/l7`.
+    pub fn words(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
+            None => format!("{} {}", self.kind, self.name),
         }
     }
 

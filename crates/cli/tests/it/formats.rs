@@ -8,6 +8,13 @@ use snapbox::{Assert, Data};
 const RUNS: &[(&str, &str, u8, &[&str])] = &[
     ("connections -f docs/examples/shop", "connections", 0, &["table", "json", "yaml", "markdown", "csv", "dot"]),
     ("connections --pods -f docs/examples/shop", "connections-pods", 0, &["table", "json"]),
+    (
+        "connections --exposure -f docs/examples/shop",
+        "exposure",
+        0,
+        &["table", "json", "yaml", "markdown", "html", "csv"],
+    ),
+    ("connections --exposure -f docs/examples/unclear.yaml", "unclear-exposure", 0, &["table", "json"]),
     ("query -f docs/examples/shop shop/web shop/db --port 5432", "query", 0, &["table", "json", "yaml", "markdown"]),
     (
         "explain -f docs/examples/shop shop/api shop/db --port 5433/TCP",

@@ -11,10 +11,15 @@
 
 use crate::Engine;
 use crate::connections::{Detail, Party, units};
+use crate::explain::half;
 use crate::imagine::{self, Home, Imagined};
+use crate::query::stretches;
 use crate::reach::{PortPair, Reach};
-use std::collections::BTreeSet;
-use watertight_model::{ClusterPeer, Direction, Labels, NamespaceId, PeerKind, Peers, Selector, World};
+use std::collections::{BTreeMap, BTreeSet};
+use watertight_model::{
+    ClusterPeer, Direction, Endpoint, Labels, NamespaceId, PeerKind, Peers, PodId, PortSet, Reason, RuleRef, Selector,
+    Verdict, World,
+};
 
 /// Pods that do not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +45,10 @@ pub struct Exposed {
     pub future: Future,
     /// Ports, beyond those that are open to everyone anyway ([`Future::Anyone`], [`Future::In`]).
     pub ports: PortPair,
+    /// Rules on the workload's side that decide on these ports, ascending; for ports that depend, those whose match is unclear.
+    pub decided_by: Vec<RuleRef>,
+    /// On some of the ports no policy has a say on the workload's side.
+    pub by_default: bool,
 }
 
 /// All exposures, by workload, direction and pods. Only what is open to some pod that does not exist is listed.
@@ -49,7 +58,10 @@ pub fn exposure(world: &World) -> Vec<Exposed> {
     let (copy, moved, made) = imagine::with(world, &wanted);
     let engine = Engine::new(&copy);
     let reach = Reach::of(&engine);
-    let back: std::collections::BTreeMap<_, _> = moved.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    let back: BTreeMap<PodId, usize> = moved.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    // Wider groups of which each is a part, and whose ports it has anyway.
+    let wider = |future: &Future| (0..futures.len()).filter(|j| contains(&futures[*j], future)).collect();
+    let wider: Vec<Vec<usize>> = futures.iter().map(wider).collect();
     let mut out = Vec::new();
     for unit in units(&engine, &reach, Detail::Workloads) {
         if unit.workload.index() >= world.workloads.len() {
@@ -57,7 +69,7 @@ pub fn exposure(world: &World) -> Vec<Exposed> {
         }
         let party = match unit.party {
             Party::Workload { workload, part } => {
-                let real = |p| back.get(&p).map(|i| watertight_model::PodId::at(*i));
+                let real = |p| back.get(&p).map(|i| PodId::at(*i));
                 Party::Workload { workload, part: part.map(|pods| pods.into_iter().filter_map(real).collect()) }
             }
             other => other,
@@ -72,20 +84,22 @@ pub fn exposure(world: &World) -> Vec<Exposed> {
             };
             for (i, future) in futures.iter().enumerate() {
                 let Some(open) = ports(i) else { continue };
-                // Wider groups of which this one is a part, and whose ports it has anyway.
-                let wider = futures.iter().enumerate().filter(|(j, w)| *j != i && contains(w, future));
                 let mut rest = open.clone();
-                for (j, _) in wider {
-                    if let Some(known) = ports(j) {
+                for j in &wider[i] {
+                    if let Some(known) = ports(*j) {
                         rest = PortPair {
                             sure: rest.sure.minus(&known.sure),
                             possible: rest.possible.minus(&known.possible),
                         };
                     }
                 }
-                if !rest.possible.is_empty() {
-                    out.push(Exposed { party: party.clone(), direction, future: future.clone(), ports: rest });
+                if rest.possible.is_empty() {
+                    continue;
                 }
+                let subject = engine.classes().representative(unit.class);
+                let (decided_by, by_default) = grounds(&engine, subject, made[i], direction, &rest.possible);
+                let (party, future) = (party.clone(), future.clone());
+                out.push(Exposed { party, direction, future, ports: rest, decided_by, by_default });
             }
         }
     }
@@ -93,7 +107,32 @@ pub fn exposure(world: &World) -> Vec<Exposed> {
     out
 }
 
-/// The first group holds every pod of the second.
+/// Which rules on the subject's side decide on these ports, and whether on some nobody does. Policies keep their ids in the copy.
+fn grounds(
+    engine: &Engine<'_>,
+    subject: PodId,
+    other: PodId,
+    direction: Direction,
+    ports: &PortSet,
+) -> (Vec<RuleRef>, bool) {
+    let (from, to) = match direction {
+        Direction::Ingress => (other, subject),
+        Direction::Egress => (subject, other),
+    };
+    let (mut rules, mut by_default) = (BTreeSet::new(), false);
+    for stretch in stretches(engine, Endpoint::Pod(from), Endpoint::Pod(to), ports) {
+        let half = half(&stretch.verdict, direction);
+        // What depends on the node is told of a class, and may be denied for one pod of it.
+        if half.verdict == Verdict::Deny {
+            continue;
+        }
+        by_default |= half.reason == Reason::DefaultAllow;
+        rules.extend(half.decided_by.iter().copied());
+    }
+    (rules.into_iter().collect(), by_default)
+}
+
+/// The first group holds every pod of the second, and is another one.
 fn contains(wide: &Future, narrow: &Future) -> bool {
     match (wide, narrow) {
         (Future::Anyone, Future::Anyone) => false,
