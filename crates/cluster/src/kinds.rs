@@ -14,6 +14,9 @@ pub(crate) enum Shape {
     Service,
     EndpointSlice,
     Ingress,
+    Gateway,
+    /// A route of the Gateway API.
+    Route,
     /// `spec` (or `specs`) as it is.
     Policy,
 }
@@ -88,6 +91,22 @@ const fn cluster_policy(versions: &'static [&'static str], kind: &'static str, r
     }
 }
 
+/// Gateway API: an add-on, and each of its kinds may be left out, or be there in one version only; discovery tells the versions of
+/// the group, not of a kind. What is read of them is the same in all.
+const fn gateway(kind: &'static str, resource: &'static str, shape: Shape) -> Kind {
+    Kind {
+        group: "gateway.networking.k8s.io",
+        versions: &["v1", "v1beta1", "v1alpha3", "v1alpha2"],
+        kind,
+        resource,
+        namespaced: true,
+        required: false,
+        foreign: false,
+        instead_of: None,
+        shape,
+    }
+}
+
 const fn foreign(
     group: &'static str,
     versions: &'static [&'static str],
@@ -125,6 +144,12 @@ pub(crate) const KINDS: &[Kind] = &[
     builtin("discovery.k8s.io", "EndpointSlice", "endpointslices", Shape::EndpointSlice),
     builtin("networking.k8s.io", "Ingress", "ingresses", Shape::Ingress),
     builtin("networking.k8s.io", "NetworkPolicy", "networkpolicies", Shape::Policy),
+    gateway("Gateway", "gateways", Shape::Gateway),
+    gateway("HTTPRoute", "httproutes", Shape::Route),
+    gateway("GRPCRoute", "grpcroutes", Shape::Route),
+    gateway("TLSRoute", "tlsroutes", Shape::Route),
+    gateway("TCPRoute", "tcproutes", Shape::Route),
+    gateway("UDPRoute", "udproutes", Shape::Route),
     cluster_policy(&["v1alpha2"], "ClusterNetworkPolicy", "clusternetworkpolicies"),
     cluster_policy(&["v1alpha1"], "AdminNetworkPolicy", "adminnetworkpolicies"),
     cluster_policy(&["v1alpha1"], "BaselineAdminNetworkPolicy", "baselineadminnetworkpolicies"),

@@ -206,6 +206,38 @@ const INGRESS: Keep = Fields(&[
     ("spec", Fields(&[("ingressClassName", All), ("defaultBackend", All), ("rules", All)])),
 ]);
 
+const GATEWAY: Keep = Fields(&[
+    ("metadata", META),
+    (
+        "spec",
+        Fields(&[
+            ("gatewayClassName", All),
+            ("listeners", Fields(&[("name", All), ("port", All), ("protocol", All), ("allowedRoutes", All)])),
+        ]),
+    ),
+]);
+
+/// Where traffic goes; never what requests must hold or what is written into them.
+const ROUTE: Keep = Fields(&[
+    ("metadata", META),
+    (
+        "spec",
+        Fields(&[
+            ("parentRefs", All),
+            (
+                "rules",
+                Fields(&[
+                    ("backendRefs", BACKEND_REF),
+                    ("filters", Fields(&[("type", All), ("requestMirror", Fields(&[("backendRef", BACKEND_REF)]))])),
+                ]),
+            ),
+        ]),
+    ),
+]);
+
+const BACKEND_REF: Keep =
+    Fields(&[("group", All), ("kind", All), ("namespace", All), ("name", All), ("port", All), ("weight", All)]);
+
 const POLICY: Keep = Fields(&[("metadata", META), ("spec", All), ("specs", All)]);
 
 /// The object without what nobody needs, as `apiVersion` and `kind` (which typed lists leave out) and the kept fields.
@@ -218,6 +250,8 @@ pub(crate) fn slim(shape: Shape, api_version: &str, kind: &str, object: Map<Stri
         Shape::Service => &SERVICE,
         Shape::EndpointSlice => &ENDPOINT_SLICE,
         Shape::Ingress => &INGRESS,
+        Shape::Gateway => &GATEWAY,
+        Shape::Route => &ROUTE,
         Shape::Policy => &POLICY,
     };
     let mut out = Map::new();
@@ -353,6 +387,45 @@ mod tests {
         let kept = slimmed(Shape::Policy, json!({"metadata": {"name": "p"}, "spec": spec, "status": {}}));
         assert_eq!(kept["spec"], spec);
         assert!(kept.get("status").is_none());
+    }
+
+    #[test]
+    fn a_route_keeps_where_traffic_goes_and_no_header() {
+        let backend = json!({"name": "web", "port": 80, "filters": [{"requestHeaderModifier": {"set": "SECRET"}}]});
+        let route = json!({
+            "metadata": {"name": "r", "namespace": "shop"},
+            "spec": {
+                "parentRefs": [{"name": "edge", "sectionName": "https"}],
+                "hostnames": ["SECRET.example"],
+                "rules": [{
+                    "matches": [{"headers": [{"name": "A", "value": "SECRET"}]}],
+                    "filters": [
+                        {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"value": "SECRET"}]}},
+                        {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy", "port": 81}}},
+                    ],
+                    "backendRefs": [backend],
+                }],
+            },
+            "status": {"parents": ["SECRET"]},
+        });
+        let kept = slimmed(Shape::Route, route);
+        assert!(!kept.to_string().contains("SECRET"), "{kept}");
+        let rules = json!([{
+            "filters": [
+                {"type": "RequestHeaderModifier"},
+                {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy", "port": 81}}},
+            ],
+            "backendRefs": [{"name": "web", "port": 80}],
+        }]);
+        let spec = json!({"parentRefs": [{"name": "edge", "sectionName": "https"}], "rules": rules});
+        assert_eq!(kept["spec"], spec);
+
+        let listener = json!({"name": "https", "port": 443, "protocol": "HTTPS", "tls": {"certificateRefs": ["SECRET"]},
+            "allowedRoutes": {"namespaces": {"from": "All"}}});
+        let gateway = json!({"spec": {"gatewayClassName": "c", "listeners": [listener], "infrastructure": "SECRET"}});
+        let kept = slimmed(Shape::Gateway, gateway);
+        assert!(!kept.to_string().contains("SECRET"), "{kept}");
+        assert_eq!(kept["spec"]["listeners"][0]["allowedRoutes"], json!({"namespaces": {"from": "All"}}));
     }
 
     #[test]

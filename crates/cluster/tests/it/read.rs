@@ -214,6 +214,34 @@ fn a_kind_that_its_group_does_not_hold_is_not_missing() {
     );
 }
 
+/// Absent is an answer, refused is a gap.
+#[test]
+fn gateways_and_routes_are_read_where_there_are_any_and_named_where_they_are_refused() {
+    const GROUP: &str = "gateway.networking.k8s.io";
+    let route = |name: &str| json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"rules": []}});
+    let cluster = || {
+        Cluster::new()
+            .group(GROUP, &["v1", "v1beta1", "v1alpha2"])
+            .with("/apis/gateway.networking.k8s.io/v1/gateways", vec![route("edge")])
+            .with("/apis/gateway.networking.k8s.io/v1/httproutes", vec![route("web")])
+            .with("/apis/gateway.networking.k8s.io/v1alpha2/tcproutes", vec![route("db")])
+    };
+    let snapshot = everything(&Fake::start(cluster())).unwrap();
+    assert_eq!(unread(&snapshot), [""; 0]);
+    let found = ["Gateway", "HTTPRoute", "GRPCRoute", "TCPRoute"].map(|kind| names(&snapshot, kind));
+    assert_eq!(found, [vec!["shop/edge"], vec!["shop/web"], vec![], vec!["shop/db"]]);
+
+    let refused = cluster().reply("/apis/gateway.networking.k8s.io/v1/httproutes", 99, status(403, "no"));
+    let refused = refused.reply("/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes", 99, status(403, "no"));
+    let snapshot = everything(&Fake::start(refused)).unwrap();
+    assert_eq!(unread(&snapshot), ["httproutes.gateway.networking.k8s.io: forbidden: no"]);
+    assert_eq!(names(&snapshot, "Gateway"), ["shop/edge"]);
+
+    let without = Fake::start(Cluster::new());
+    assert_eq!(unread(&everything(&without).unwrap()), [""; 0]);
+    assert!(!without.asked().iter().any(|a| a.path.contains(GROUP)), "a group that is not served is not asked for");
+}
+
 #[test]
 fn without_discovery_every_version_is_tried() {
     let fake = Fake::start(
