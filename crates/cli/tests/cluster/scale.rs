@@ -35,7 +35,7 @@ fn fill() {
                         format!("/api/v1/namespaces/load-{ns}/pods"),
                         json!({"apiVersion": "v1", "kind": "Pod",
                             "metadata": {"name": format!("pod-{i}"), "labels": {"app": format!("app-{app}")}},
-                            "spec": {"nodeName": format!("kwok-{}", i % 20), "containers": [{"name": "c", "image": "c",
+                            "spec": {"nodeName": format!("kwok-{}", i % 100), "containers": [{"name": "c", "image": "c",
                                 "ports": [{"containerPort": 8080}]}]}}),
                     );
                 }
@@ -57,7 +57,7 @@ fn fill() {
 
 #[test]
 fn an_audit_of_ten_thousand_pods() {
-    bed("simulate 20");
+    bed("simulate 100");
     let began = Instant::now();
     fill();
     let limit = Instant::now() + Duration::from_secs(600);
