@@ -39,6 +39,8 @@ pub enum Command {
     Diff(commands::diff::DiffArgs),
     /// Check assertions about who must, must not and may reach whom
     Test(commands::test::TestArgs),
+    /// Audit again whenever files change, and say what is different
+    Watch(commands::watch::WatchArgs),
     /// Import and show recorded flows
     Flows(commands::flows::FlowsArgs),
     /// Least-privilege policies from recorded flows, with evidence and a certificate

@@ -25,6 +25,7 @@ pub mod snippet;
 pub mod source;
 pub mod text;
 pub mod view;
+pub mod watching;
 
 pub use exit::{Exit, Failure};
 pub use host::{Host, Stdin};
@@ -60,6 +61,7 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
         Some(Command::Blast(args)) => commands::blast::run(args, &mut ctx),
         Some(Command::Diff(args)) => commands::diff::run(&args, &mut ctx),
         Some(Command::Test(args)) => commands::test::run(&args, &mut ctx),
+        Some(Command::Watch(args)) => commands::watch::run(&args, &mut ctx),
         Some(Command::Flows(args)) => commands::flows::run(args, &mut ctx),
         Some(Command::Learn(args)) => commands::learn::run(args, &mut ctx),
         Some(Command::Replay(args)) => commands::replay::run(args, &mut ctx),

@@ -17,6 +17,7 @@ pub mod replay;
 pub mod start;
 pub mod test;
 pub mod version;
+pub mod watch;
 
 use crate::ctx::Ctx;
 use crate::exit::{Exit, Failure};

@@ -46,7 +46,7 @@ pub struct FindingView {
     witness: Option<WitnessView>,
     pub(super) affected: usize,
     /// The same in another run, also when lines have moved.
-    fingerprint: String,
+    pub(super) fingerprint: String,
     #[serde(skip)]
     pub(super) excerpt: Excerpt,
     #[serde(skip)]

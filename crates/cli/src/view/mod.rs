@@ -19,6 +19,7 @@ pub mod query;
 pub mod replay;
 pub mod shared;
 pub mod test;
+pub mod watch;
 
 use crate::diagnostics::PlaceView;
 use serde::Serialize;

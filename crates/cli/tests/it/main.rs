@@ -17,3 +17,4 @@ mod suppress;
 mod test;
 #[path = "../transcript/mod.rs"]
 mod transcript;
+mod watch;
