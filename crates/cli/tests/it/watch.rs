@@ -68,8 +68,7 @@ impl Watch {
     }
 
     fn json(&mut self) -> Value {
-        let line = self.line();
-        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: `{line}`"))
+        serde_json::from_str(&self.line()).unwrap()
     }
 
     /// Standard output and error that are left, and the exit code.
