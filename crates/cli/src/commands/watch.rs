@@ -47,6 +47,14 @@ pub fn run(args: &WatchArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
     if files.iter().any(|f| f.as_os_str() == "-") {
         return Err(Failure::usage("standard input does not change", "give a file or a directory with -f"));
     }
+    if let Some(path) = files.iter().find(|f| crate::rendered::Kind::of(f).is_some()) {
+        // What a chart or an overlay is made from may lie anywhere: a watch would miss changes, and not say so.
+        let message = format!("`{}` is rendered by a tool, so its files are not all known", path.display());
+        return Err(Failure::usage(
+            message,
+            "watch what it renders: `helm template` or `kubectl kustomize` into a file",
+        ));
+    }
     if ctx.global.save.is_some() {
         return Err(Failure::usage("watch saves nothing", "leave --save out"));
     }
