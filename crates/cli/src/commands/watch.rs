@@ -19,8 +19,8 @@ use watertight_ingest::Diagnostic;
 /// Arguments of `watch`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Ctrl-C ends it with 0. With --changes the exit code is that of `audit` for the last state, or 2 if the \
-    files could not be understood at the end."
+    after_help = "Ctrl-C ends it with 0. With --changes the exit code is that of `audit` for the last state, or 2 if \
+    the files could not be understood at the end."
 )]
 pub struct WatchArgs {
     /// End after so many changes; 0: after the first look

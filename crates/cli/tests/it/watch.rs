@@ -26,7 +26,8 @@ spec: {containers: [{name: c, image: i}]}
 fn policy(port: u16) -> String {
     format!(
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: db-in, namespace: shop}}\n\
-         spec:\n  podSelector: {{matchLabels: {{app: db}}}}\n  ingress:\n  - from: [{{podSelector: {{matchLabels: {{app: web}}}}}}]\n    \
+         spec:\n  podSelector: {{matchLabels: {{app: db}}}}\n  ingress:\n  - from: \
+         [{{podSelector: {{matchLabels: {{app: web}}}}}}]\n    \
          ports: [{{port: {port}}}]\n"
     )
 }
