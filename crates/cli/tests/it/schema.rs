@@ -12,6 +12,13 @@ fn faults(validator: &jsonschema::Validator, document: &Value) -> Vec<String> {
     validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
 
+/// A document of another test is as published.
+pub(crate) fn assert_valid(document: &Value) {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let faults = faults(&validator, document);
+    assert!(faults.is_empty(), "{faults:#?}: {document}");
+}
+
 /// Every `-o json` golden file and every JSON transcript of the documentation.
 fn documents() -> Vec<(String, Value)> {
     let mut out = Vec::new();
@@ -30,6 +37,7 @@ fn documents() -> Vec<(String, Value)> {
         "connections -f docs/examples/edge.yaml",
         "query -f docs/examples/unclear.yaml a/client a/db --port 5432",
         "explain WT0051",
+        "watch -f docs/examples/shop --changes 0",
         "audit -f no/such/file",
         "audit --frob",
     ] {

@@ -69,7 +69,9 @@ impl Watch {
     }
 
     fn json(&mut self) -> Value {
-        serde_json::from_str(&self.line()).unwrap()
+        let document: Value = serde_json::from_str(&self.line()).unwrap();
+        crate::schema::assert_valid(&document);
+        document
     }
 
     /// Standard output and error that are left, and the exit code.
