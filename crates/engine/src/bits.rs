@@ -67,12 +67,29 @@ impl Bits {
 
     /// Puts one member in.
     pub(crate) fn insert(&mut self, i: usize) {
-        self.add(&Bits::range(i, i + 1));
+        match (i / 64).checked_sub(self.base).and_then(|w| self.words.get_mut(w)) {
+            Some(word) => *word |= 1 << (i % 64),
+            None => self.add(&Bits::range(i, i + 1)),
+        }
     }
 
     /// Takes one member out.
     pub(crate) fn take(&mut self, i: usize) {
-        self.remove(&Bits::range(i, i + 1));
+        if let Some(word) = (i / 64).checked_sub(self.base).and_then(|w| self.words.get_mut(w)) {
+            *word &= !(1 << (i % 64));
+            self.trim();
+        }
+    }
+
+    /// Becomes [`Self::from_words`] of these, in the memory that it has.
+    pub(crate) fn assign(&mut self, base: usize, words: &[u64]) {
+        self.words.clear();
+        self.base = 0;
+        let is_used = |word: &u64| *word != 0;
+        if let (Some(first), Some(last)) = (words.iter().position(is_used), words.iter().rposition(is_used)) {
+            self.words.extend_from_slice(&words[first..=last]);
+            self.base = base + first;
+        }
     }
 
     /// The word at an absolute index.
@@ -217,6 +234,14 @@ mod tests {
             assert_eq!(a.count(), x.len());
             assert_eq!(a.minus(&a), Bits::none());
             assert!(x.iter().all(|i| a.contains(*i)) && y.difference(&x).all(|i| !a.contains(*i)));
+            let (mut one_by_one, mut assigned) = (a.clone(), a.clone());
+            y.iter().for_each(|i| one_by_one.insert(*i));
+            assert_eq!(one_by_one, sum);
+            x.iter().for_each(|i| one_by_one.take(*i));
+            assert_eq!(one_by_one, b.minus(&a));
+            let words: Vec<u64> = (0..10).map(|w| b.word(w)).collect();
+            assigned.assign(0, &words);
+            assert_eq!(assigned, b);
         }
         assert_eq!(set(&Bits::range(60, 130)), (60..130).collect());
         assert_eq!(Bits::range(5, 5), Bits::none());

@@ -131,7 +131,7 @@ impl Live {
         let mut table = before.table;
         let mut builder = Builder::new(next, &tables.classes, &mut table);
         let mut reuse =
-            Reuse::new((&self.world, &self.tables.classes), (next, &tables.classes), renaming, &before.meanings);
+            Reuse::new((&self.world, &self.tables.classes), (next, &tables.classes), renaming, before.meanings);
         let mut computed = 0;
         let [egress, ingress] = Direction::BOTH.map(|direction| {
             let old = match direction {
@@ -146,24 +146,23 @@ impl Live {
         });
         let meanings = builder.into_meanings();
         let halves = |egress, ingress| Halves { egress, ingress };
-        let mut rejoin = Rejoin::new(
-            &self.reach,
+        let (mut pairs, old) =
+            std::mem::replace(&mut self.reach, Reach::from_parts(Vec::new(), Vec::new())).into_parts();
+        let rejoin = Rejoin::new(
             renaming,
             halves(&before.egress, &before.ingress),
             halves(&egress, &ingress),
             reuse.into_renamed(),
         );
         let (rows, changes, whole) = if rejoin.is_small() {
-            let (rows, changes) = rejoin.pieces(&mut table);
+            let (rows, changes) = rejoin.pieces(old, &mut table);
             (rows, changes, false)
         } else {
             let (rows, sum) = join(tables.classes.len(), table, &egress, &ingress);
             table = sum;
-            let changes = rejoin.changes(&rows, &table);
+            let changes = rejoin.changes(&old, &rows, &table);
             (rows, changes, true)
         };
-        drop(rejoin);
-        let (mut pairs, _) = std::mem::replace(&mut self.reach, Reach::from_parts(Vec::new(), Vec::new())).into_parts();
         pairs.extend_from_slice(&table.items()[pairs.len()..]);
         self.reach = Reach::from_parts(pairs, rows);
         self.kept = Kept { table, table_limit: before.table_limit, egress, ingress, meanings };

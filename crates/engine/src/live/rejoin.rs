@@ -3,7 +3,7 @@
 //! A destination whose own row changed is joined anew. Of the others only the sources whose row changed are looked at again.
 
 use super::Change;
-use super::rename::{RenamedRows, Renaming};
+use super::rename::{RenamedRows, Renaming, TakenRows};
 use crate::bits::Bits;
 use crate::classes::ClassId;
 use crate::reach::ports::{NONE, PairId, Table};
@@ -24,10 +24,8 @@ pub(super) struct Halves<'r> {
 }
 
 pub(super) struct Rejoin<'r> {
-    before: &'r Reach,
     renaming: &'r Renaming,
     after: Halves<'r>,
-    renamed: RenamedRows<'r>,
     /// Classes whose egress row is another, those that are new included; ascending.
     sources: Vec<u32>,
     /// The same for ingress.
@@ -37,10 +35,12 @@ pub(super) struct Rejoin<'r> {
 /// Sources that went from one number to another.
 type Shift = (PairId, PairId, Bits);
 
+/// A row before and after, and what differs. Where a row is known by its address, holding it keeps the address its own.
+type Step = (Arc<Row>, Arc<Row>, Vec<Shift>);
+
 impl<'r> Rejoin<'r> {
     /// `renamed`: the old rows of one direction each, as [`Direction`] numbers them.
     pub(super) fn new(
-        before: &'r Reach,
         renaming: &'r Renaming,
         old: Halves<'r>,
         new: Halves<'r>,
@@ -48,7 +48,7 @@ impl<'r> Rejoin<'r> {
     ) -> Self {
         let sources = changed(renaming, old.egress, new.egress, &mut renamed[Direction::Egress as usize]);
         let destinations = changed(renaming, old.ingress, new.ingress, &mut renamed[Direction::Ingress as usize]);
-        Self { before, renaming, after: new, renamed: RenamedRows::of_reach(renaming), sources, destinations }
+        Self { renaming, after: new, sources, destinations }
     }
 
     fn count(&self) -> usize {
@@ -61,44 +61,42 @@ impl<'r> Rejoin<'r> {
         self.destinations.len() <= half && self.sources.len() <= half && self.sources.len() * self.count() <= PIECES
     }
 
-    /// All rows of the new state, by destination, and what changed.
-    pub(super) fn pieces(&mut self, table: &mut Table) -> (Vec<Arc<Row>>, Vec<Change>) {
+    /// All rows of the new state, by destination, made from the old ones, and what changed.
+    pub(super) fn pieces(&self, old: Vec<Arc<Row>>, table: &mut Table) -> (Vec<Arc<Row>>, Vec<Change>) {
         let mut anew = self.join_destinations(table);
-        let mut patch = Patch::new(self.after, self.sources.clone(), self.count());
+        let mut taken = TakenRows::new(self.renaming, old);
+        let mut patch = Patch::new(self.after, &self.sources, &self.renaming.fresh, self.count());
         let mut out = Vec::with_capacity(self.count());
         let mut changes = Vec::new();
         let mut compared = Compared::default();
         for to in 0..self.count() {
-            let old = self.old_row(to);
-            let row = match (anew.remove(&to), &old) {
-                (Some(row), _) => row,
-                (None, Some(old)) => patch.row(old, to, table),
+            let row = match (anew.remove(&to), taken.take(ClassId::at(to))) {
+                (Some(row), Some(old)) => {
+                    compared.add(&old, &row, to, self.renaming, table.items(), &mut changes);
+                    row
+                }
+                (Some(row), None) => row,
+                (None, Some(old)) => patch.row(old, to, table, &mut changes),
                 // A class that is new is among the destinations, so it was joined above.
                 (None, None) => Arc::new(Row::new()),
             };
-            if let Some(old) = old {
-                compared.add(&old, &row, to, self.renaming, table.items(), &mut changes);
-            }
             out.push(row);
         }
         (out, changes)
     }
 
     /// What changed, for rows that were all joined anew.
-    pub(super) fn changes(&mut self, rows: &[Arc<Row>], table: &Table) -> Vec<Change> {
+    pub(super) fn changes(&self, old: &[Arc<Row>], rows: &[Arc<Row>], table: &Table) -> Vec<Change> {
+        let mut renamed = RenamedRows::of_reach(self.renaming);
         let mut changes = Vec::new();
         let mut compared = Compared::default();
         for (to, row) in rows.iter().enumerate() {
-            if let Some(old) = self.old_row(to) {
+            if let Some(was) = self.renaming.old_of(ClassId::at(to)) {
+                let old = renamed.get(&old[was.0 as usize]);
                 compared.add(&old, row, to, self.renaming, table.items(), &mut changes);
             }
         }
         changes
-    }
-
-    fn old_row(&mut self, to: usize) -> Option<Arc<Row>> {
-        let old = self.renaming.old_of(ClassId::at(to))?;
-        Some(self.renamed.get(self.before.shared_row(old.0 as usize)))
     }
 
     fn join_destinations(&self, table: &mut Table) -> FxHashMap<usize, Arc<Row>> {
@@ -139,17 +137,19 @@ fn same_but_for(old: &Row, new: &Row, fresh: &Bits) -> bool {
 /// Sources that changed, written into rows of destinations that did not.
 struct Patch<'r> {
     after: Halves<'r>,
-    sources: Vec<u32>,
+    sources: &'r [u32],
+    /// Classes that are new: what they may reach is no change.
+    fresh: &'r Bits,
     /// Per source what it sends to each destination.
     sent: Vec<Vec<PairId>>,
     /// Per ingress row what it accepts from each source.
     accepted: FxHashMap<u32, Vec<PairId>>,
-    /// Rows that were patched alike.
-    known: FxHashMap<(*const Row, Vec<PairId>), Arc<Row>>,
+    /// Rows of several destinations, by address and by what their sources have now.
+    known: FxHashMap<(*const Row, Vec<PairId>), Step>,
 }
 
 impl<'r> Patch<'r> {
-    fn new(after: Halves<'r>, sources: Vec<u32>, count: usize) -> Self {
+    fn new(after: Halves<'r>, sources: &'r [u32], fresh: &'r Bits, count: usize) -> Self {
         let column = |source: &u32| {
             let mut sent = vec![NONE; count];
             let row = &after.egress.rows[after.egress.of_class[*source as usize] as usize];
@@ -159,39 +159,61 @@ impl<'r> Patch<'r> {
             sent
         };
         let sent = sources.iter().map(column).collect();
-        Self { after, sources, sent, accepted: FxHashMap::default(), known: FxHashMap::default() }
+        Self { after, sources, fresh, sent, accepted: FxHashMap::default(), known: FxHashMap::default() }
     }
 
-    fn row(&mut self, old: &Arc<Row>, to: usize, table: &mut Table) -> Arc<Row> {
+    /// The row of a destination, in place if nobody else has it.
+    fn row(&mut self, mut old: Arc<Row>, to: usize, table: &mut Table, changes: &mut Vec<Change>) -> Arc<Row> {
         if self.sources.is_empty() {
-            return old.clone();
+            return old;
         }
         let ingress = self.after.ingress.of_class[to];
-        let (rows, sources) = (&self.after.ingress.rows, &self.sources);
+        let (rows, sources, fresh) = (&self.after.ingress.rows, self.sources, self.fresh);
         let accepted = self
             .accepted
             .entry(ingress)
             .or_insert_with(|| sources.iter().map(|s| ports_of(&rows[ingress as usize], *s as usize)).collect());
         let now: Vec<PairId> =
             self.sent.iter().zip(accepted.iter()).map(|(sent, accepted)| both(table, sent[to], *accepted)).collect();
-        let patched = || {
-            let mut row: Option<Row> = None;
-            for (source, now) in sources.iter().zip(&now) {
-                let source = *source as usize;
-                if ports_of(row.as_ref().unwrap_or(old), source) != *now {
-                    put(row.get_or_insert_with(|| (**old).clone()), source, *now);
-                }
-            }
-            row.map_or_else(
-                || old.clone(),
-                |mut row| {
-                    in_order(&mut row);
-                    Arc::new(row)
-                },
-            )
-        };
-        self.known.entry((Arc::as_ptr(old), now.clone())).or_insert_with(patched).clone()
+        if let Some(own) = Arc::get_mut(&mut old) {
+            report(&patch(own, sources, &now, fresh), to, table.items(), changes);
+            return old;
+        }
+        let patched = self.known.entry((Arc::as_ptr(&old), now)).or_insert_with_key(|(_, now)| {
+            let mut row = (*old).clone();
+            let shifts = patch(&mut row, sources, now, fresh);
+            let row = if row == *old { old.clone() } else { Arc::new(row) };
+            (old.clone(), row, shifts)
+        });
+        let (_, row, shifts) = patched;
+        report(shifts, to, table.items(), changes);
+        row.clone()
     }
+}
+
+/// Gives sources the ports that they have now. The result is what changed, by first source, without those that are new.
+fn patch(row: &mut Row, sources: &[u32], now: &[PairId], fresh: &Bits) -> Vec<Shift> {
+    let mut shifts: Vec<Shift> = Vec::new();
+    let mut touched = false;
+    for (source, now) in sources.iter().zip(now) {
+        let source = *source as usize;
+        let was = ports_of(row, source);
+        if was == *now {
+            continue;
+        }
+        touched = true;
+        put(row, source, was, *now);
+        if !fresh.contains(source) {
+            match shifts.iter_mut().find(|(before, after, _)| (*before, *after) == (was, *now)) {
+                Some((.., from)) => from.insert(source),
+                None => shifts.push((was, *now, Bits::range(source, source + 1))),
+            }
+        }
+    }
+    if touched {
+        in_order(row);
+    }
+    shifts
 }
 
 fn both(table: &mut Table, a: PairId, b: PairId) -> PairId {
@@ -202,21 +224,37 @@ fn ports_of(row: &Row, class: usize) -> PairId {
     row.iter().find(|(_, bits)| bits.contains(class)).map_or(NONE, |(ports, _)| *ports)
 }
 
-fn put(row: &mut Row, source: usize, ports: PairId) {
-    row.iter_mut().for_each(|(_, bits)| bits.take(source));
-    if ports != NONE {
-        match row.iter_mut().find(|(known, _)| *known == ports) {
-            Some((_, bits)) => bits.insert(source),
-            None => row.push((ports, Bits::range(source, source + 1))),
+fn put(row: &mut Row, source: usize, was: PairId, now: PairId) {
+    if let Some(at) = row.iter().position(|(ports, _)| was != NONE && *ports == was) {
+        row[at].1.take(source);
+        if row[at].1.is_empty() {
+            row.swap_remove(at);
         }
     }
-    row.retain(|(_, bits)| !bits.is_empty());
+    if now != NONE {
+        match row.iter_mut().find(|(known, _)| *known == now) {
+            Some((_, bits)) => bits.insert(source),
+            None => row.push((now, Bits::range(source, source + 1))),
+        }
+    }
+}
+
+/// What changed for one destination.
+fn report(shifts: &[Shift], to: usize, items: &[PortPair], changes: &mut Vec<Change>) {
+    let change = |(before, after, from): &Shift| Change {
+        to: ClassId::at(to),
+        from: from.iter().map(ClassId::at).collect(),
+        before: items[*before as usize].clone(),
+        after: items[*after as usize].clone(),
+    };
+    changes.extend(shifts.iter().map(change));
 }
 
 /// Differences of rows, found once for rows that are shared.
 #[derive(Default)]
 struct Compared {
-    known: FxHashMap<(*const Row, *const Row), Vec<Shift>>,
+    /// By the addresses of both.
+    known: FxHashMap<(*const Row, *const Row), Step>,
 }
 
 impl Compared {
@@ -233,15 +271,9 @@ impl Compared {
             return;
         }
         let key = (Arc::as_ptr(old), Arc::as_ptr(new));
-        let shifts = self.known.entry(key).or_insert_with(|| differences(old, new, &renaming.fresh));
-        for (before, after, from) in shifts {
-            changes.push(Change {
-                to: ClassId::at(to),
-                from: from.iter().map(ClassId::at).collect(),
-                before: items[*before as usize].clone(),
-                after: items[*after as usize].clone(),
-            });
-        }
+        let compared = || (old.clone(), new.clone(), differences(old, new, &renaming.fresh));
+        let (_, _, shifts) = self.known.entry(key).or_insert_with(compared);
+        report(shifts, to, items, changes);
     }
 }
 

@@ -76,9 +76,30 @@ impl Renaming {
 
     /// Old classes as new ones; those that are gone drop out.
     pub(crate) fn bits(&self, old: &Bits) -> Bits {
-        if self.identity {
+        if self.keeps(old) {
             return old.clone();
         }
+        let mut words = Vec::new();
+        let base = self.image(old, &mut words);
+        Bits::from_words(base, words)
+    }
+
+    /// The same in place. `scratch` is for the next call, so that nothing is allocated.
+    pub(crate) fn rename(&self, bits: &mut Bits, scratch: &mut Vec<u64>) {
+        if !self.keeps(bits) {
+            let base = self.image(bits, scratch);
+            bits.assign(base, scratch);
+        }
+    }
+
+    /// No class of the set has another number.
+    pub(crate) fn keeps(&self, bits: &Bits) -> bool {
+        self.identity || bits.window().end * 64 <= self.unmoved()
+    }
+
+    /// Makes `words` those of the renamed set, zeros at the ends allowed, and gives the index of the first.
+    fn image(&self, old: &Bits, words: &mut Vec<u64>) -> usize {
+        words.clear();
         let window = old.window();
         let (first, end) = (window.start * 64, window.end * 64);
         let touched = || {
@@ -86,10 +107,10 @@ impl Renaming {
             self.runs[from..].iter().take_while(|run| run.start < end)
         };
         let images = touched().map(|run| (run.to, run.to + (run.end - run.start)));
-        let Some((low, high)) = images.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return Bits::none() };
+        let Some((low, high)) = images.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return 0 };
         // One word more at both ends, for what is shifted across a word's end and is masked away.
         let base = (low / 64).saturating_sub(1);
-        let mut words = vec![0u64; high.div_ceil(64) - base + 2];
+        words.resize(high.div_ceil(64) - base + 2, 0);
         for run in touched() {
             let (from, to) = (run.start.max(first), run.end.min(end));
             let target = run.to + (from - run.start);
@@ -118,7 +139,7 @@ impl Renaming {
                 }
             }
         }
-        Bits::from_words(base, words)
+        base
     }
 
     /// Classes below this number keep it.
@@ -130,9 +151,52 @@ impl Renaming {
         Cols { sure: self.bits(&old.sure), possible: self.bits(&old.possible) }
     }
 
+    pub(crate) fn rename_cols(&self, cols: &mut Cols, scratch: &mut Vec<u64>) {
+        self.rename(&mut cols.sure, scratch);
+        self.rename(&mut cols.possible, scratch);
+    }
+
     fn row(&self, old: &Row) -> Row {
         let renamed = old.iter().map(|(ports, bits)| (*ports, self.bits(bits)));
         renamed.filter(|(_, bits)| !bits.is_empty()).collect()
+    }
+}
+
+/// Rows of [`crate::reach::Reach`] that are taken over one by one: in place where nobody else has them.
+pub(crate) struct TakenRows<'r> {
+    renaming: &'r Renaming,
+    rows: Vec<Option<Arc<Row>>>,
+    /// Rows of several destinations, by address: kept, so that the address is not given to another; and renamed.
+    shared: FxHashMap<*const Row, (Arc<Row>, Arc<Row>)>,
+    scratch: Vec<u64>,
+}
+
+impl<'r> TakenRows<'r> {
+    pub(crate) fn new(renaming: &'r Renaming, rows: Vec<Arc<Row>>) -> Self {
+        let rows = rows.into_iter().map(Some).collect();
+        Self { renaming, rows, shared: FxHashMap::default(), scratch: Vec::new() }
+    }
+
+    /// The old row of a new class with new numbers; `None` for a class that is new. To be asked once per class.
+    pub(crate) fn take(&mut self, to: ClassId) -> Option<Arc<Row>> {
+        let mut row = self.rows[self.renaming.old_of(to)?.0 as usize].take()?;
+        if row.iter().all(|(_, bits)| self.renaming.keeps(bits)) {
+            return Some(row);
+        }
+        if let Some(own) = Arc::get_mut(&mut row) {
+            own.iter_mut().for_each(|(_, bits)| self.renaming.rename(bits, &mut self.scratch));
+            own.retain(|(_, bits)| !bits.is_empty());
+            in_order(own);
+            return Some(row);
+        }
+        let renaming = self.renaming;
+        let renamed = || {
+            let mut renamed = renaming.row(&row);
+            in_order(&mut renamed);
+            (row.clone(), Arc::new(renamed))
+        };
+        let (_, renamed) = self.shared.entry(Arc::as_ptr(&row)).or_insert_with(renamed);
+        Some(renamed.clone())
     }
 }
 
@@ -249,7 +313,10 @@ mod tests {
             let mut wanted: Vec<u32> =
                 set.iter().filter_map(|i| to(*i as usize)).map(|i| u32::try_from(i).unwrap()).collect();
             wanted.sort_unstable();
-            assert_eq!(renaming.bits(&Bits::from_sorted(&set)), Bits::from_sorted(&wanted), "round {round} {set:?}");
+            let (mut in_place, mut scratch) = (Bits::from_sorted(&set), vec![7]);
+            assert_eq!(renaming.bits(&in_place), Bits::from_sorted(&wanted), "round {round} {set:?}");
+            renaming.rename(&mut in_place, &mut scratch);
+            assert_eq!(in_place, Bits::from_sorted(&wanted), "round {round} {set:?}");
         }
     }
 }

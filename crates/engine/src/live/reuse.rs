@@ -6,7 +6,7 @@
 use super::rename::{RenamedRows, Renaming};
 use crate::bits::Bits;
 use crate::classes::{ClassId, Classes, Selected};
-use crate::reach::columns::host_network;
+use crate::reach::columns::{Cols, host_network};
 use crate::reach::meaning::Meaning;
 use crate::reach::rows::{Builder, Meanings, Row, Rows, names};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -21,12 +21,15 @@ pub(super) struct Reuse<'r> {
     old: State<'r>,
     new: State<'r>,
     renaming: &'r Renaming,
-    old_meanings: &'r Meanings,
+    old_meanings: Meanings,
     renamed: [RenamedRows<'r>; 2],
     /// Old places of the new policies, NetworkPolicies and cluster policies.
     places: [Vec<Option<u32>>; 2],
     /// Whether a policy means what it meant, by direction, kind and new place.
     same: FxHashMap<(Direction, bool, u32), bool>,
+    /// Whether a policy's meaning needs no second look, by kind and new place.
+    settled_policies: FxHashMap<(bool, u32), bool>,
+    scratch: Vec<u64>,
     /// The hostNetwork classes of the old state.
     hosts: Bits,
     /// Nothing that meanings rest on, apart from policies, is other than before for the classes that are carried over.
@@ -36,7 +39,7 @@ pub(super) struct Reuse<'r> {
 }
 
 impl<'r> Reuse<'r> {
-    pub(super) fn new(old: State<'r>, new: State<'r>, renaming: &'r Renaming, old_meanings: &'r Meanings) -> Self {
+    pub(super) fn new(old: State<'r>, new: State<'r>, renaming: &'r Renaming, old_meanings: Meanings) -> Self {
         let places = [policies(old.0, new.0), cluster_policies(old.0, new.0)];
         Self {
             old,
@@ -46,6 +49,8 @@ impl<'r> Reuse<'r> {
             renamed: [RenamedRows::of_one_direction(renaming), RenamedRows::of_one_direction(renaming)],
             places,
             same: FxHashMap::default(),
+            settled_policies: FxHashMap::default(),
+            scratch: Vec::new(),
             hosts: renaming.bits(&host_network(old.0, old.1)),
             settled: renaming.alike && same_surroundings(old.0, new.0),
             fresh_in: renaming.fresh.iter().map(|c| namespace_of(new, ClassId::at(c))).collect(),
@@ -117,14 +122,22 @@ impl<'r> Reuse<'r> {
         if let Some(known) = self.same.get(&key) {
             return *known;
         }
-        if self.is_settled(cluster, old, new)
-            && let Some(meaning) = self.old_meanings.get(direction, cluster, old)
-        {
-            let meaning = if self.renaming.is_identity() {
-                meaning.clone()
-            } else {
-                Arc::new(meaning.iter().map(|part| part.map(|cols| self.renaming.cols(cols))).collect())
-            };
+        let settled = match self.settled_policies.get(&(cluster, new)) {
+            Some(known) => *known,
+            None => {
+                let settled = self.is_settled(cluster, old, new);
+                self.settled_policies.insert((cluster, new), settled);
+                settled
+            }
+        };
+        // Who finds it taken (a second policy of the same name) computes: see below.
+        if settled && let Some(mut meaning) = self.old_meanings.take(direction, cluster, old) {
+            let keeps = |cols: &Cols| self.renaming.keeps(&cols.sure) && self.renaming.keeps(&cols.possible);
+            if !meaning.iter().all(|part| keeps(&part.cols)) {
+                for part in Arc::make_mut(&mut meaning) {
+                    self.renaming.rename_cols(&mut part.cols, &mut self.scratch);
+                }
+            }
             builder.set_meaning(direction, cluster, new, meaning);
             self.same.insert(key, true);
             return true;

@@ -58,11 +58,6 @@ impl Part {
         ports
     }
 
-    /// The same part with other class numbers.
-    pub(crate) fn map(&self, change: impl Fn(&Cols) -> Cols) -> Self {
-        Self { effect: self.effect, numbers: self.numbers.clone(), names: self.names.clone(), cols: change(&self.cols) }
-    }
-
     /// Equal but for the classes.
     pub(crate) fn same_ports(&self, other: &Part) -> bool {
         (self.effect, &self.numbers, &self.names) == (other.effect, &other.numbers, &other.names)

@@ -37,6 +37,12 @@ impl Meanings {
         let lists = if cluster { &self.cluster } else { &self.policies };
         lists[direction as usize].get(policy as usize)?.as_ref()
     }
+
+    /// Hands it over.
+    pub(crate) fn take(&mut self, direction: Direction, cluster: bool, policy: u32) -> Option<Meaning> {
+        let lists = if cluster { &mut self.cluster } else { &mut self.policies };
+        lists[direction as usize].get_mut(policy as usize)?.take()
+    }
 }
 
 /// Names of a subject's ports, as far as a rule may look them up.
