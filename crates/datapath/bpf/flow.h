@@ -14,7 +14,8 @@
 /* Idle times after which an entry no longer counts. TCP: RFC 5382 asks for at least 2 h 4 min; we keep a day. */
 #define IDLE_TCP (86400 * SECOND)
 #define IDLE_TCP_OPENING (60 * SECOND)
-#define IDLE_TCP_CLOSING (30 * SECOND)
+/* Longer than the kernel's own FIN_WAIT (nf_conntrack_proto_tcp.c): the other half may still be sending. */
+#define IDLE_TCP_CLOSING (120 * SECOND)
 /* UDP and the rest: RFC 4787 asks for at least 2 min. */
 #define IDLE_OTHER (180 * SECOND)
 #define IDLE_CUT (120 * SECOND)

@@ -42,6 +42,16 @@ static __always_inline int resolve(__u32 bank, __u8 family, const __u32 *addr, s
 	return -1;
 }
 
+static __always_inline struct wt_peer *owner(__u64 epoch, __u8 family, const __u32 *addr)
+{
+	struct wt_address key = {
+		.space = (epoch & 1) + 2 * family,
+		.addr = { addr[0], addr[1], addr[2], addr[3] },
+	};
+
+	return bpf_map_lookup_elem(&addresses, &key);
+}
+
 static __always_inline struct wt_slot *slot_of(__u32 ifindex, __u64 epoch)
 {
 	struct wt_slot_key key = { .ifindex = ifindex, .bank = epoch & 1 };

@@ -46,6 +46,7 @@ struct packet {
 	__u32 l4; /* offset of what is inside */
 	__u32 l4_len; /* bytes of it, as the IP header says */
 	__u32 fragment_id;
+	__u32 fragment_len; /* bytes of the whole that are in this fragment */
 	__u16 fragment_at;
 	__u16 sport;
 	__u16 dport;
@@ -198,6 +199,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 	if (fragment & 0x3fff) {
 		p->fragment_id = h.id;
 		p->fragment_at = (fragment & 0x1fff) * 8;
+		p->fragment_len = p->l4_len;
 		if (p->fragment_at) {
 			p->kind = KIND_LATER_FRAGMENT;
 			return 0;
@@ -260,6 +262,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 			if (fragment & 0xfff9) {
 				__builtin_memcpy(&p->fragment_id, e + 4, 4);
 				p->fragment_at = fragment & 0xfff8;
+				p->fragment_len = end - at - 8;
 				if (p->fragment_at) {
 					p->protocol = e[0];
 					p->l4 = at + 8;

@@ -6,7 +6,7 @@
  *
  * The way of a packet: parse, look up its flow; if it was judged under the current epoch it passes. Else it is judged.
  */
-#include "flow.h"
+#include "service.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -51,15 +51,22 @@ static __always_inline bool own_link_local(const struct wt_slot *slot, const __u
 static __always_inline bool own_address(__u32 ifindex, __u64 epoch, const struct wt_slot *slot, __u8 family,
 					const __u32 *addr)
 {
-	struct wt_address key = {
-		.space = (epoch & 1) + 2 * family,
-		.addr = { addr[0], addr[1], addr[2], addr[3] },
-	};
-	struct wt_peer *peer = bpf_map_lookup_elem(&addresses, &key);
+	struct wt_peer *peer = owner(epoch, family, addr);
 
 	if (peer && peer->ifindex == ifindex)
 		return true;
 	return family == WT_IPV6 && link_local(addr) && own_link_local(slot, addr);
+}
+
+/*
+ * A frame to a Service's address that reached a pod was never translated: a pod that is let out toward a Service (P29) sent it
+ * past the router to an accomplice.
+ */
+static __always_inline bool service_address(__u64 epoch, const struct packet *p)
+{
+	struct wt_peer *peer = owner(epoch, p->family, p->dst);
+
+	return peer && (peer->flags & WT_PEER_SERVICE);
 }
 
 static __always_inline bool same_mac(const __u8 *a, const __u8 *b)
@@ -190,7 +197,7 @@ static __noinline int later_fragment(struct __sk_buff *skb, struct packet *p, st
 		return doubt(slot, direction, WT_DROP_FRAGMENT_UNKNOWN);
 	if (p->fragment_at < known->end)
 		return doubt(slot, direction, WT_DROP_FRAGMENT_OVERLAP);
-	known->end = p->fragment_at + p->l4_len;
+	known->end = p->fragment_at + p->fragment_len;
 	if (known->verdict == WT_ALLOW)
 		return PASS;
 	return drop(WT_DROP_POLICY);
@@ -200,7 +207,7 @@ static __noinline int later_fragment(struct __sk_buff *skb, struct packet *p, st
 static __noinline int first_fragment(struct __sk_buff *skb, struct packet *p, __u8 direction, int verdict)
 {
 	struct wt_fragment_key key = {};
-	struct wt_fragment fresh = { .verdict = verdict == PASS ? WT_ALLOW : WT_DENY, .end = p->l4_len };
+	struct wt_fragment fresh = { .verdict = verdict == PASS ? WT_ALLOW : WT_DENY, .end = p->fragment_len };
 
 	fragment_key(&key, skb->ifindex, p, direction);
 	bpf_map_update_elem(&fragments, &key, &fresh, BPF_ANY);
@@ -246,11 +253,7 @@ static __always_inline int open_flow(struct __sk_buff *skb, const struct packet 
 		return remember(key, old, &fresh, slot);
 	}
 	if (direction == WT_EGRESS && (slot->flags & WT_SLOT_EGRESS)) {
-		struct wt_address service = {
-			.space = (epoch & 1) + 2 * key->family,
-			.addr = { key->remote[0], key->remote[1], key->remote[2], key->remote[3] },
-		};
-		struct wt_peer *peer = bpf_map_lookup_elem(&addresses, &service);
+		struct wt_peer *peer = owner(epoch, key->family, key->remote);
 
 		if (peer && (peer->flags & WT_PEER_SERVICE)) {
 			/* P29: the backend decides, and a cluster tier that denies the Service's own address does too (row 90). */
@@ -281,6 +284,13 @@ static __noinline int judge_again(struct wt_slot *slot, __u64 epoch, struct wt_f
 	struct answer a = {};
 
 	count(WT_COUNT_FLOWS_JUDGED_AGAIN);
+	if (flow->opener == WT_EGRESS && (slot->flags & WT_SLOT_EGRESS) && !(flow->flags & WT_FLOW_BACKEND)) {
+		struct wt_peer *peer = owner(epoch, key->family, key->remote);
+
+		/* Opened while egress was free, so nobody asked about the backend: netfilter does now. */
+		if (peer && (peer->flags & WT_PEER_SERVICE))
+			flow->flags |= WT_FLOW_PENDING;
+	}
 	if (flow->flags & (WT_FLOW_LOCAL | WT_FLOW_PENDING)) {
 		flow->epoch = (__u32)epoch;
 		return 1;
@@ -291,8 +301,12 @@ static __noinline int judge_again(struct wt_slot *slot, __u64 epoch, struct wt_f
 		flow->epoch = (__u32)epoch;
 		return 1;
 	}
+	/*
+	 * Never the epoch in force: if another processor writes the flags back as it read them, the flow is still not taken for
+	 * one that was judged.
+	 */
+	flow->epoch = (__u32)epoch - 1;
 	flow->flags |= WT_FLOW_CUT;
-	flow->epoch = (__u32)epoch;
 	note(key, flow->opener, &a, now);
 	return 0;
 }
@@ -355,6 +369,8 @@ static __always_inline int gate(struct __sk_buff *skb, __u8 direction)
 	}
 	if (direction == WT_EGRESS && !own_address(skb->ifindex, epoch, slot, p.family, p.src))
 		return drop(WT_DROP_SPOOFED_SOURCE);
+	if (direction == WT_INGRESS && service_address(epoch, &p))
+		return drop(WT_DROP_SERVICE_ADDRESS);
 	if (p.kind == KIND_LATER_FRAGMENT)
 		return later_fragment(skb, &p, slot, direction);
 	if (p.kind == KIND_ICMP_ERROR) {

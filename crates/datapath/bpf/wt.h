@@ -86,7 +86,8 @@ enum wt_reason {
 	WT_DROP_FLOW_CUT = 21,
 	WT_DROP_SERVICE_UNDECIDED = 22,
 	WT_DROP_UNREADABLE = 23,
-	WT_REASONS = 24,
+	WT_DROP_SERVICE_ADDRESS = 24,
+	WT_REASONS = 25,
 };
 
 /* Things that are counted and are not drops. */

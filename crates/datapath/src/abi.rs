@@ -331,6 +331,8 @@ named! {
         ServiceUndecided = 22, "WT_DROP_SERVICE_UNDECIDED", "serviceUndecided";
         /// The kernel could not read the bytes that the header promises (P9).
         Unreadable = 23, "WT_DROP_UNREADABLE", "unreadable";
+        /// To a Service's address, and about to reach a pod: sent past the router, so that no backend was judged.
+        ServiceAddress = 24, "WT_DROP_SERVICE_ADDRESS", "serviceAddress";
     }
 }
 

@@ -110,7 +110,8 @@ fn notes(world: &World, flat: &Flat) -> Vec<Note> {
     notes
 }
 
-/// Nodes by the atom of their address and by the selectors of `nodes` peers that match them.
+/// Nodes by the atom of their address, by the selectors of `nodes` peers that match them, and by the ports that their
+/// hostNetwork pods name.
 fn node_groups(flat: &Flat, atoms: &[Atom]) -> (Vec<NodeGroup>, BTreeMap<IpAddr, usize>) {
     let world = &flat.world;
     let rules = world.cluster_policies.iter().flat_map(|p| p.ingress.iter().chain(&p.egress));
@@ -125,13 +126,19 @@ fn node_groups(flat: &Flat, atoms: &[Atom]) -> (Vec<NodeGroup>, BTreeMap<IpAddr,
             | ClusterPeer::Unknown { .. } => None,
         })
         .collect();
-    let mut known: FxHashMap<(usize, Vec<bool>), usize> = FxHashMap::default();
+    type Named = Vec<watertight_model::ContainerPort>;
+    let mut known: FxHashMap<(usize, Vec<bool>, Named), usize> = FxHashMap::default();
     let (mut groups, mut of) = (Vec::new(), BTreeMap::new());
     for (address, id) in &flat.nodes {
         let labels = &world.nodes[NodeId::index(*id)].labels;
-        let key = (atom_of(atoms, *address), selectors.iter().map(|s| matches(s, labels)).collect());
+        let hosts = flat.hosts.get(address).cloned().unwrap_or_default();
+        let ports = hosts.iter().flat_map(|pod| &world.pods[pod.index()].ports);
+        let mut named: Named = ports.filter(|p| p.name.is_some()).cloned().collect();
+        named.sort_unstable();
+        named.dedup();
+        let key = (atom_of(atoms, *address), selectors.iter().map(|s| matches(s, labels)).collect(), named);
         let group = *known.entry(key).or_insert_with(|| {
-            groups.push(NodeGroup { example: *id, address: *address });
+            groups.push(NodeGroup { example: *id, address: *address, hosts });
             groups.len() - 1
         });
         of.insert(*address, group);

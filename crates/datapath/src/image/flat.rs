@@ -1,8 +1,9 @@
 //! The world as packets see it: every pod and every node has exactly one address.
 //!
 //! A packet has one address, so whether a block holds a dual-stack pod is never unclear for it. Instead of teaching that to
-//! the engine, the engine is given a world in which a pod with two addresses is two pods with the same labels. hostNetwork
-//! pods are left out (their traffic is their node's: rows 97, 103), finished ones too (row 107).
+//! the engine, the engine is given a world in which a pod with two addresses is two pods with the same labels. Finished pods
+//! are left out (row 107). hostNetwork pods have no address here: their traffic is their node's (rows 97, 103). They are
+//! kept for one question only: which ports of a node their names stand for.
 
 use super::{Local, Note};
 use rustc_hash::FxHashMap;
@@ -20,6 +21,8 @@ pub(super) struct Flat {
     pub(super) pods: BTreeMap<IpAddr, Option<PodId>>,
     /// Nodes of this world by address.
     pub(super) nodes: BTreeMap<IpAddr, NodeId>,
+    /// hostNetwork pods of this world by the address of their node.
+    pub(super) hosts: BTreeMap<IpAddr, Vec<PodId>>,
     /// For each local, in order: a pod of this world to ask for it; `None`: it has finished or shares its node's network.
     pub(super) subjects: Vec<Option<PodId>>,
     pub(super) notes: Vec<Note>,
@@ -55,9 +58,20 @@ impl Flat {
         let by_pod: FxHashMap<PodId, usize> = locals.iter().enumerate().map(|(i, l)| (l.pod, i)).collect();
         let mut subjects = vec![None; locals.len()];
         let mut claims: BTreeMap<IpAddr, Vec<PodId>> = BTreeMap::new();
+        let mut hosts: BTreeMap<IpAddr, Vec<PodId>> = BTreeMap::new();
         for (i, pod) in world.pods.iter().enumerate() {
             let local = by_pod.get(&PodId::at(i)).copied();
-            if pod.finished || pod.host_network {
+            if pod.finished {
+                continue;
+            }
+            if pod.host_network {
+                // One per address of its node, like the node: what blocks say is exact then.
+                let addresses = pod.node.map_or(&pod.ips, |n| &world.nodes[n.index()].addresses);
+                for ip in addresses {
+                    hosts.entry(*ip).or_default().push(PodId::at(out.pods.len()));
+                    let node = nodes.get(ip).copied().filter(|_| pod.node.is_some());
+                    out.pods.push(Pod { ips: vec![*ip], node, ..pod.clone() });
+                }
                 continue;
             }
             let addresses: &[IpAddr] = match local.map(|l| &locals[l].addresses) {
@@ -81,7 +95,7 @@ impl Flat {
         }
         let mut notes = Vec::new();
         let pods = claims.into_iter().map(|(ip, who)| (ip, owner(&out, ip, &who, &mut notes))).collect();
-        Self { world: out, pods, nodes, subjects, notes }
+        Self { world: out, pods, nodes, hosts, subjects, notes }
     }
 
     /// Without the policies that are in shadow; `None` if none is.

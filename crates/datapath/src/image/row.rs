@@ -16,8 +16,8 @@ use watertight_engine::scope::Scope;
 use watertight_engine::selector::{matches, readable};
 use watertight_model::policy::BlockCidr;
 use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, Direction, Endpoint, Flow, NodeId, PeerKind, Peers, PodId, PortMatch,
-    Ports, Protocol, Reason, World,
+    ClusterPeer, ClusterPort, ClusterPorts, Direction, Endpoint, Flow, Half, NodeId, PeerKind, Peers, PodId, PortMatch,
+    Ports, Protocol, Reason, Verdict, World,
 };
 
 /// Steps with the answer of one engine.
@@ -40,6 +40,8 @@ pub(super) struct NodeGroup {
     pub(super) example: NodeId,
     /// Its address.
     pub(super) address: IpAddr,
+    /// hostNetwork pods that live there.
+    pub(super) hosts: Vec<PodId>,
 }
 
 /// One row.
@@ -142,6 +144,11 @@ impl<'w> Rows<'w> {
             self.cluster_policy(s.policy as usize, direction, &mut found);
         }
         self.named_ports(subject, direction, &mut found);
+        for (i, _) in self.nodes.iter().enumerate().filter(|(_, n)| !n.hosts.is_empty()) {
+            // Asked for themselves, each: what their hostNetwork pods add is nobody else's.
+            let what = found.fresh();
+            found.mark([Candidate::Node(i)], what);
+        }
         let default = match self.someone_else(&found) {
             Some(peer) => self.ask(subject, direction, peer, &found),
             // Everyone is listed: this is never looked up, and closed if it ever were.
@@ -149,6 +156,7 @@ impl<'w> Rows<'w> {
         };
         let mut groups: FxHashMap<&[u32], Steps> = FxHashMap::default();
         let mut listed: Vec<(&Candidate, &Vec<u32>)> = found.marks.iter().collect();
+        listed.retain(|(peer, _)| !self.has_no_address(**peer));
         listed.sort_unstable();
         let mut peers = Vec::with_capacity(listed.len());
         for (peer, marks) in listed {
@@ -347,10 +355,22 @@ impl<'w> Rows<'w> {
         let classes = (0..self.engine.classes().len()).filter_map(|i| u32::try_from(i).ok().map(ClassId));
         let all = classes
             .map(Candidate::Class)
-            .chain((0..self.nodes.len()).map(Candidate::Node))
-            .chain((0..self.atoms.len()).map(Candidate::Atom));
-        let mut others = all.filter(|peer| !found.marks.contains_key(peer));
+            .chain((0..self.atoms.len()).map(Candidate::Atom))
+            .chain((0..self.nodes.len()).map(Candidate::Node));
+        let mut others = all.filter(|peer| !found.marks.contains_key(peer) && !self.has_no_address(*peer));
         others.next()
+    }
+
+    /// A class that no address stands for, so that nobody looks it up: hostNetwork pods, and pods whose address is not known
+    /// yet. Whether blocks hold those is unclear, so they must not speak for anyone else either.
+    fn has_no_address(&self, peer: Candidate) -> bool {
+        match peer {
+            Candidate::Class(class) => {
+                let pod = &self.engine.world().pods[self.engine.classes().representative(class).index()];
+                pod.host_network || pod.ips.is_empty()
+            }
+            Candidate::Node(_) | Candidate::Atom(_) => false,
+        }
     }
 
     fn nobody(&mut self) -> Steps {
@@ -386,10 +406,21 @@ impl<'w> Rows<'w> {
         for place in found.cuts.iter().filter(|p| **p <= Place::PROTOCOLS[3]) {
             // A pod's own class holds others too, and itself through a Service (rows 93, 94).
             let verdict = self.engine.decide(&Flow { from, to, l4: place.l4(), via_service: true });
-            let half = match direction {
+            let mut half = match direction {
                 Direction::Egress => verdict.egress,
                 Direction::Ingress => verdict.ingress,
             };
+            if let (Candidate::Node(i), Direction::Egress) = (peer, direction) {
+                // A port that a hostNetwork pod names is a port of its node: what holds for that pod on every reading holds for
+                // the node, a denial before anything else.
+                let there = self.nodes[i].hosts.iter().map(|pod| {
+                    let to = Endpoint::Pod(*pod);
+                    self.engine.decide(&Flow { from, to, l4: place.l4(), via_service: true }).egress
+                });
+                let settled: Vec<Half> = there.filter(|h| h.verdict != Verdict::Depends).collect();
+                let denied = settled.iter().find(|h| h.verdict == Verdict::Deny);
+                half = denied.or(settled.first()).cloned().unwrap_or(half);
+            }
             let (allow, answer) = settle(self.engine, &half, self.other_protocols);
             let answer = self.intern(answer);
             if steps.last().is_none_or(|(_, a, b)| (*a, b) != (allow, &answer)) {

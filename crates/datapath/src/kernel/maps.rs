@@ -2,10 +2,11 @@
 
 use super::error::Error;
 use crate::abi;
-use crate::plan::{State, Write};
+use crate::plan::{Half, State, Write};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 pub(super) fn map<'o>(object: &'o Object, name: &'static str) -> Result<libbpf_rs::Map<'o>, Error> {
     object.maps().find(|m| m.name() == name).ok_or(Error::Kernel(name))
@@ -29,6 +30,15 @@ pub(super) fn check_version(dir: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Version { dir: dir.to_owned(), found, ours: abi::ABI })
+}
+
+/// How many elements a map that is there already holds at most.
+pub(super) fn size_of_pinned(path: &Path) -> Result<Option<u32>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let map = MapHandle::from_pinned_path(path).map_err(|e| Error::bpf(format!("open {}", path.display()), e))?;
+    Ok(Some(map.max_entries()))
 }
 
 /// The epoch, as the kernel says it.
@@ -119,21 +129,23 @@ fn fixed<const N: usize>(name: &'static str, bytes: &[u8]) -> Result<[u8; N], Er
 /// Everything that the kernel has, from its maps alone.
 pub(super) fn read_state(object: &Object, epoch: u64) -> Result<State, Error> {
     let mut state = State { epoch, ..State::default() };
+    let mut banks = [Half::default(), Half::default()];
     // The bank is the lowest bit of `space`, and the second word of a slot's key.
     let bank = |word: &[u8]| usize::from(word.first().is_some_and(|b| b & 1 == 1));
     let first = if cfg!(target_endian = "big") { 3 } else { 0 };
     for (key, value) in dump(object, "addresses")? {
-        let half = &mut state.banks[bank(&key[first..])];
+        let half = &mut banks[bank(&key[first..])];
         half.addresses.insert(fixed("addresses", &key)?, fixed("addresses", &value)?);
     }
     for (key, value) in dump(object, "prefixes")? {
-        let half = &mut state.banks[bank(&key[4 + first..])];
+        let half = &mut banks[bank(&key[4 + first..])];
         half.prefixes.insert(fixed("prefixes", &key)?, fixed("prefixes", &value)?);
     }
     for (key, value) in dump(object, "slots")? {
-        let half = &mut state.banks[bank(&key[4 + first..])];
+        let half = &mut banks[bank(&key[4 + first..])];
         half.slots.insert(fixed("slots", &key)?, fixed("slots", &value)?);
     }
+    state.banks = banks.map(Arc::new);
     for (key, value) in dump(object, "entries")? {
         let (set, peer) = abi::entry_of(&fixed("entries", &key)?);
         state.sets.entry(set).or_default().insert(peer, fixed("entries", &value)?);
@@ -157,6 +169,16 @@ pub(super) fn read_state(object: &Object, epoch: u64) -> Result<State, Error> {
     for id in used {
         let value = answers.lookup(&id.to_ne_bytes(), MapFlags::ANY).map_err(failed("answers"))?;
         state.answers.insert(id, u64::from_ne_bytes(fixed("answers", &value.unwrap_or_default())?));
+    }
+    // Numbers are given out from 1 on, so the first without a hash was never used.
+    let end = answers.max_entries();
+    let unused = |id: &u32| match answers.lookup(&id.to_ne_bytes(), MapFlags::ANY) {
+        Ok(Some(hash)) => hash.iter().all(|b| *b == 0),
+        Ok(None) | Err(_) => true,
+    };
+    state.fresh_answer = (1..end).find(unused).unwrap_or(end);
+    if state.fresh_answer == 1 {
+        state.fresh_answer = 0;
     }
     Ok(state)
 }

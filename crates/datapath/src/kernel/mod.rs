@@ -30,6 +30,7 @@ const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wt.bpf.o"));
 
 const FROM_POD: &str = "wt_from_pod";
 const TO_POD: &str = "wt_to_pod";
+const AFTER_DNAT: &str = "wt_after_dnat";
 const START: &str = "wt_start";
 
 /// The programs and maps of this node.
@@ -38,6 +39,8 @@ pub struct Loader {
     object: Object,
     control: Control,
     state: State,
+    /// No packet reads the hidden bank any more.
+    settled: bool,
     /// Answers by the kernel's number, as far as this process has applied or recognised them.
     answers: FxHashMap<u32, Answer>,
 }
@@ -51,10 +54,31 @@ pub struct Applied {
     pub writes: usize,
 }
 
+/// How much the maps hold that this node may want larger or smaller. Taken when the maps are made; maps that are there
+/// already keep their size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Flows that are remembered, at about 136 bytes each.
+    pub flows: u32,
+    /// Pairs of a set and a peer, both versions together; twice [`crate::bounds::ENTRIES`] for every image to fit.
+    pub entries: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { flows: 131_072, entries: 262_144 }
+    }
+}
+
 impl Loader {
+    /// As [`Loader::open_sized`], with sizes that fit all images within the bounds.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        Self::open_sized(dir, &Sizes::default())
+    }
+
     /// Loads the programs. What is pinned under `dir` already is taken over: maps are kept, attached devices get the new
     /// programs in place, without a packet in between.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    pub fn open_sized(dir: &Path, sizes: &Sizes) -> Result<Self, Error> {
         let parent = dir.parent().unwrap_or(dir);
         if !sys::in_bpf_fs(parent).map_err(|e| Error::call(format!("stat {}", parent.display()), e))? {
             return Err(Error::NotBpfFs(dir.to_owned()));
@@ -74,16 +98,24 @@ impl Loader {
         let mut open = ObjectBuilder::default().open_memory(OBJECT).map_err(|e| Error::bpf("read the programs", e))?;
         for mut map in open.maps_mut() {
             let path = dir.join("maps").join(map.name());
+            let wanted = match map.name().to_str() {
+                Some("flows") => Some(sizes.flows),
+                Some("entries") => Some(sizes.entries),
+                Some(_) | None => None,
+            };
+            if let Some(wanted) = wanted {
+                let size = maps::size_of_pinned(&path)?.unwrap_or(wanted);
+                map.set_max_entries(size).map_err(|e| Error::bpf(format!("size of {}", path.display()), e))?;
+            }
             map.set_pin_path(&path).map_err(|e| Error::bpf(format!("pin {}", path.display()), e))?;
         }
         let object = open.load().map_err(|e| Error::bpf("load the programs", e))?;
         let control = maps::map(&object, "control")?;
         let control = Control::map(control.as_fd()).map_err(|e| Error::call("map `control`", e))?;
         control.abi().store(abi::ABI, Ordering::Release);
-        // Nobody decides on Services yet: they are closed for pods whose egress is restricted.
-        control.flags().store(0, Ordering::Release);
         let state = maps::read_state(&object, control.epoch())?;
-        let this = Self { dir: dir.to_owned(), object, control, state, answers: FxHashMap::default() };
+        let answers = FxHashMap::default();
+        let this = Self { dir: dir.to_owned(), object, control, state, settled: false, answers };
         this.start_sweeper()?;
         for (ifindex, hook) in this.pinned()? {
             let mut link = this.link(ifindex, hook)?;
@@ -112,6 +144,48 @@ impl Loader {
         Ok(())
     }
 
+    /// Puts the programs that decide on Services into netfilter of this thread's network namespace, the node's. Until then
+    /// Services are closed for pods whose egress is restricted. Called again (after an upgrade) it replaces them: the new ones
+    /// stand before the old ones go.
+    pub fn attach_services(&mut self) -> Result<(), Error> {
+        use libbpf_rs::{NF_INET_FORWARD, NF_INET_LOCAL_IN, NFPROTO_IPV4, NFPROTO_IPV6};
+        for (name, protocol_family, hooknum) in [
+            ("forward4", NFPROTO_IPV4, NF_INET_FORWARD),
+            ("forward6", NFPROTO_IPV6, NF_INET_FORWARD),
+            ("local4", NFPROTO_IPV4, NF_INET_LOCAL_IN),
+            ("local6", NFPROTO_IPV6, NF_INET_LOCAL_IN),
+        ] {
+            let mut link = self.netfilter(protocol_family, hooknum)?;
+            let path = self.dir.join("links").join(format!("nf-{name}"));
+            let next = self.dir.join("links").join(format!("nf-{name}-next"));
+            // Left by a process that died between the two.
+            let _ = std::fs::remove_file(&next);
+            link.pin(&next).map_err(|e| Error::bpf(format!("pin {}", next.display()), e))?;
+            let old = path.exists().then(|| Link::open(&path)).transpose();
+            let old = old.map_err(|e| Error::bpf(format!("open {}", path.display()), e))?;
+            std::fs::rename(&next, &path).map_err(|e| Error::call(format!("rename {}", next.display()), e))?;
+            if let Some(old) = old {
+                old.detach().map_err(|e| Error::bpf(format!("detach the old {}", path.display()), e))?;
+            }
+        }
+        self.control.flags().fetch_or(abi::CONTROL_DEFER, Ordering::Release);
+        Ok(())
+    }
+
+    /// One priority holds one program, so the next free one is taken; all are before the `filter` chains.
+    fn netfilter(&self, protocol_family: i32, hooknum: i32) -> Result<Link, Error> {
+        let program = program(&self.object, AFTER_DNAT)?;
+        let mut last = None;
+        for priority in -20..-10 {
+            let opts = libbpf_rs::NetfilterOpts { protocol_family, hooknum, priority, ..Default::default() };
+            match program.attach_netfilter_with_opts(opts) {
+                Ok(link) => return Ok(link),
+                Err(e) => last = Some(e),
+            }
+        }
+        Err(last.map_or(Error::Kernel("BPF netfilter links"), |e| Error::bpf("attach to netfilter", e)))
+    }
+
     /// Takes the gates off a device (it may be gone already), forgets its flows, and gives back its edges.
     pub fn detach(&mut self, ifindex: u32) -> Result<Vec<Edge>, Error> {
         for hook in [Hook::Ingress, Hook::Egress] {
@@ -125,8 +199,10 @@ impl Loader {
 
     /// Brings an image into force. Either all of it is, and was read back, or nothing is and the error says why.
     pub fn apply(&mut self, image: &Image) -> Result<Applied, Error> {
-        // Packets that still read the hidden bank began before the last publication.
-        sys::wait_for_readers().map_err(|e| Error::call("membarrier", e))?;
+        if !self.settled {
+            sys::wait_for_readers().map_err(|e| Error::call("membarrier", e))?;
+            self.settled = true;
+        }
         let plan = plan::plan(&self.state, image)?;
         let written = maps::write(&self.object, &plan.writes).and_then(|()| maps::verify(&self.object, &plan.writes));
         if let Err(error) = written {
@@ -135,12 +211,16 @@ impl Loader {
             return Err(error);
         }
         self.control.publish(plan.after.epoch);
+        self.settled = false;
         if maps::epoch(&self.object)? != plan.after.epoch {
             return Err(Error::ReadBack("control"));
         }
         let applied = Applied { epoch: plan.after.epoch, writes: plan.writes.len() };
         self.answers.extend(plan.answers.iter().copied().zip(image.answers.iter().cloned()));
         self.state = plan.after;
+        // Packets that still read the bank that is hidden now began before this publication. Waiting for them here and not
+        // before the next plan keeps the wait out of the time until that one is in force.
+        self.settled = sys::wait_for_readers().is_ok();
         Ok(applied)
     }
 
@@ -153,6 +233,14 @@ impl Loader {
     pub fn uninstall(self) -> Result<(), Error> {
         for (ifindex, hook) in self.pinned()? {
             self.unlink(ifindex, hook)?;
+        }
+        self.control.flags().fetch_and(!abi::CONTROL_DEFER, Ordering::Release);
+        for name in ["nf-forward4", "nf-forward6", "nf-local4", "nf-local6"] {
+            let path = self.dir.join("links").join(name);
+            if path.exists() {
+                let link = Link::open(&path).map_err(|e| Error::bpf(format!("open {name}"), e))?;
+                link.detach().map_err(|e| Error::bpf(format!("detach {name}"), e))?;
+            }
         }
         let Self { dir, object, control, .. } = self;
         drop((object, control));
@@ -171,6 +259,22 @@ impl Loader {
         let output = program.test_run(input).map_err(|e| Error::bpf("test run", e))?;
         // TCX_NEXT, as the program returns it.
         Ok(output.return_value == u32::MAX)
+    }
+
+    /// Average time of a program on one frame, over `repeat` runs. For benchmarks.
+    pub fn time(
+        &self,
+        hook: Hook,
+        frame: &[u8],
+        ifindex: u32,
+        ingress_ifindex: u32,
+        repeat: u32,
+    ) -> Result<std::time::Duration, Error> {
+        let program = self.program(hook)?;
+        let mut context = view::test_context(ifindex, ingress_ifindex);
+        let input =
+            ProgramInput { context_in: Some(&mut context), data_in: Some(frame), repeat, ..ProgramInput::default() };
+        Ok(program.test_run(input).map_err(|e| Error::bpf("test run", e))?.duration)
     }
 
     fn start_sweeper(&self) -> Result<(), Error> {

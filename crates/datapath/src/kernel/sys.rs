@@ -109,6 +109,8 @@ pub(super) struct Control {
 
 // SAFETY: the page is only reached through atomics.
 unsafe impl Send for Control {}
+// SAFETY: as above; atomics may be used from several threads at once.
+unsafe impl Sync for Control {}
 
 const PAGE: usize = 4096;
 

@@ -3,8 +3,10 @@
 use super::error::Error;
 use super::{Hook, Loader, maps, sys};
 use crate::abi::{self, Count, Drop, EdgeKey};
-use libbpf_rs::{MapCore, MapFlags, Object};
+use libbpf_rs::{MapCore, MapFlags, Object, RingBufferBuilder};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// An edge of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,29 @@ impl Loader {
         }
         out.sort_by_key(|e| e.key);
         Ok(out)
+    }
+
+    /// Edges that are new since the last call, waiting for the first of them at most `timeout`. An edge whose event was lost
+    /// (`eventLost`) is in [`Loader::edges`] all the same.
+    pub fn new_edges(&self, timeout: Duration) -> Result<Vec<EdgeKey>, Error> {
+        let failed = |e| Error::bpf("map `events`", e);
+        let events = maps::map(&self.object, "events")?;
+        let found = RefCell::new(Vec::new());
+        {
+            let mut builder = RingBufferBuilder::new();
+            let take = |bytes: &[u8]| {
+                found.borrow_mut().extend(abi::edge_of(bytes));
+                0
+            };
+            builder.add(&events, take).map_err(failed)?;
+            builder.build().map_err(failed)?.poll(timeout).map_err(failed)?;
+        }
+        Ok(found.into_inner())
+    }
+
+    /// Takes the denied edges out of the ledger, so that a flood leaves room for new ones.
+    pub fn take_denied(&self) -> Result<Vec<Edge>, Error> {
+        drain(&self.object, "denied", |_| true)
     }
 
     /// Dropped packets by reason, since the maps were made.
@@ -129,13 +154,19 @@ fn edge(key: &[u8], value: &[u8]) -> Option<Edge> {
 
 /// Takes the edges of a device out of the ledger.
 pub(super) fn drain_edges(object: &Object, ifindex: u32) -> Result<Vec<Edge>, Error> {
+    let of_device = |key: &[u8]| key.starts_with(&ifindex.to_ne_bytes());
+    let mut out = drain(object, "edges", of_device)?;
+    out.extend(drain(object, "denied", of_device)?);
+    out.sort_by_key(|e| e.key);
+    Ok(out)
+}
+
+fn drain(object: &Object, name: &'static str, which: impl Fn(&[u8]) -> bool) -> Result<Vec<Edge>, Error> {
+    let map = maps::map(object, name)?;
     let mut out = Vec::new();
-    for name in ["edges", "denied"] {
-        let map = maps::map(object, name)?;
-        for key in map.keys().filter(|k| k.starts_with(&ifindex.to_ne_bytes())).collect::<Vec<_>>() {
-            let value = map.lookup_and_delete(&key).map_err(|e| Error::bpf(format!("map `{name}`"), e))?;
-            out.extend(value.and_then(|v| edge(&key, &v)));
-        }
+    for key in map.keys().filter(|k| which(k)).collect::<Vec<_>>() {
+        let value = map.lookup_and_delete(&key).map_err(|e| Error::bpf(format!("map `{name}`"), e))?;
+        out.extend(value.and_then(|v| edge(&key, &v)));
     }
     out.sort_by_key(|e| e.key);
     Ok(out)

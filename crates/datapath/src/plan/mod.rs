@@ -16,6 +16,7 @@ use crate::image::{Identity, Image, Refused};
 use alloc::Runs;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One bank: the part that is there twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,13 +35,16 @@ pub struct State {
     /// What is visible: bank `epoch & 1`.
     pub epoch: u64,
     /// Both banks.
-    pub banks: [Half; 2],
+    pub banks: [Arc<Half>; 2],
     /// Sets: table by peer.
     pub sets: BTreeMap<u32, BTreeMap<u32, TableValue>>,
     /// Tables: steps by run in `ports`.
     pub tables: BTreeMap<(u32, u32), Vec<Step>>,
-    /// Hash of the text, by number. 0 is not used.
+    /// Hash of the text, by number, of the answers that some table gives. 0 is not used.
     pub answers: BTreeMap<u32, u64>,
+    /// The lowest number that no answer ever had; 0 stands for 1. Old numbers are taken again only when all were used, because
+    /// the ledger still names them.
+    pub fresh_answer: u32,
 }
 
 /// One map write.
@@ -91,7 +95,7 @@ pub fn plan(state: &State, image: &Image) -> Result<Plan, Refused> {
     let bank = Bank::of(state.epoch + 1);
     let mut after = state.clone();
     after.epoch += 1;
-    after.banks[bank.number() as usize] = Half::default();
+    after.banks[bank.number() as usize] = Arc::default();
     let mut writes = Vec::new();
     forget(state, &mut after, &mut writes);
     let answers = number_answers(image, &mut after, &mut writes)?;
@@ -100,7 +104,7 @@ pub fn plan(state: &State, image: &Image) -> Result<Plan, Refused> {
     let sets = number_sets(image, &identities, &tables, &mut after, &mut writes);
     let half = half(image, bank, &identities, &sets);
     turn(&state.banks[bank.number() as usize], &half, &mut writes);
-    after.banks[bank.number() as usize] = half;
+    after.banks[bank.number() as usize] = Arc::new(half);
     Ok(Plan { writes, after, answers })
 }
 
@@ -120,22 +124,26 @@ fn forget(state: &State, after: &mut State, writes: &mut Vec<Write>) {
     after.tables.retain(|run, _| runs.contains(run));
     let answers: FxHashSet<u32> =
         after.tables.values().flatten().flat_map(|step| [step.answer, step.shadow_answer]).collect();
-    // Numbers of answers that nobody gives any more are free; the ledger may still name them, so the highest are taken last.
     after.answers.retain(|id, _| answers.contains(id));
 }
 
 fn number_answers(image: &Image, after: &mut State, writes: &mut Vec<Write>) -> Result<Vec<u32>, Refused> {
     let known: FxHashMap<u64, u32> = after.answers.iter().map(|(id, hash)| (*hash, *id)).collect();
     let taken: FxHashSet<u32> = known.values().copied().collect();
-    let mut free = (1..).filter(|id| !taken.contains(id));
+    let end = u32::try_from(2 * bounds::ANSWERS).unwrap_or(u32::MAX);
+    let mut free = (after.fresh_answer.max(1)..end).chain(1..end).filter(|id| !taken.contains(id));
+    let mut given: FxHashSet<u32> = FxHashSet::default();
     let mut out = Vec::with_capacity(image.answers.len());
     for answer in &image.answers {
         let hash = answer.hash();
         let id = match known.get(&hash) {
             Some(id) => *id,
             None => {
-                let id = free.next().unwrap_or(u32::MAX);
-                bounds::at_most("answers", id as usize, 2 * bounds::ANSWERS - 1, || answer.text())?;
+                let Some(id) = free.find(|id| given.insert(*id)) else {
+                    let (have, bound) = (taken.len() + given.len() + 1, 2 * bounds::ANSWERS - 1);
+                    return Err(Refused { what: "answers", have, bound, object: answer.text() });
+                };
+                after.fresh_answer = after.fresh_answer.max(id + 1);
                 writes.push(Write::Answer(id, hash));
                 after.answers.insert(id, hash);
                 id

@@ -60,7 +60,7 @@ impl Three {
     pub(crate) fn tcp(&self, from: &str, to: usize, v6: bool, port: u16) -> bool {
         let to_ip = if v6 { format!("[fd01::{}]", to + 2) } else { ADDRESSES[to].to_owned() };
         let address: SocketAddr = format!("{to_ip}:{port}").parse().unwrap();
-        let listener = inside(&self.pod(to), || TcpListener::bind(address).unwrap());
+        let listener = inside(&self.pod(to), || listen(address));
         listener.set_nonblocking(true).unwrap();
         inside(from, || {
             let Ok(mut client) = TcpStream::connect_timeout(&address, WAIT) else { return false };
@@ -69,6 +69,17 @@ impl Three {
             exchange(&mut client, &mut server)
         })
     }
+}
+
+/// The last listener there may still be on its way out.
+fn listen(address: SocketAddr) -> TcpListener {
+    for _ in 0..50 {
+        match TcpListener::bind(address) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => std::thread::sleep(Duration::from_millis(20)),
+            other => return other.unwrap(),
+        }
+    }
+    TcpListener::bind(address).unwrap()
 }
 
 pub(crate) fn exchange(client: &mut TcpStream, server: &mut TcpStream) -> bool {
@@ -209,4 +220,60 @@ fn enforcement_outlives_the_process_and_is_taken_over() {
     loader.uninstall().unwrap();
     assert!(!three.lab.dir().exists());
     assert!(three.tcp(&three.pod(2), 1, false, 80), "no trace is left");
+}
+
+#[test]
+fn attestation_sees_what_is_wrong() {
+    if !can_run("attestation_sees_what_is_wrong") {
+        return;
+    }
+    let three = Three::new();
+    let mut loader = three.loader();
+    let world = only_a_to_b_on_80();
+    loader.apply(&Image::compile(&world, &three.locals(&world), &Options::default()).unwrap()).unwrap();
+    let attest = |loader: &Loader| inside(&three.lab.node, || loader.attest().unwrap());
+    assert!(attest(&loader).holds(), "{:?}", attest(&loader));
+
+    let other_dir = three.lab.dir().with_file_name("other");
+    let mut other = Loader::open(&other_dir).unwrap();
+    inside(&three.lab.node, || other.attach(three.ifindex(1)).unwrap());
+    assert_eq!(attest(&loader).not_first.into_iter().collect::<Vec<_>>(), [three.ifindex(1)]);
+    other.uninstall().unwrap();
+    assert!(attest(&loader).holds());
+
+    inside(&three.lab.node, || loader.detach(three.ifindex(2)).unwrap());
+    assert_eq!(attest(&loader).unguarded.into_iter().collect::<Vec<_>>(), [three.ifindex(2)]);
+    inside(&three.lab.node, || loader.attach(three.ifindex(2)).unwrap());
+    assert!(attest(&loader).holds());
+    let new = loader.new_edges(Duration::ZERO).unwrap();
+    assert!(three.tcp(&three.pod(0), 1, false, 80));
+    let told = loader.new_edges(WAIT).unwrap();
+    assert!(told.iter().any(|e| e.port == 80 && e.ifindex == three.ifindex(1) && e.allow), "{new:?} {told:?}");
+}
+
+/// What does not fit is not published: the error says so, and the last image stays in force, whole.
+#[test]
+fn a_full_map_leaves_the_last_image_in_force() {
+    if !can_run("a_full_map_leaves_the_last_image_in_force") {
+        return;
+    }
+    let three = Three::new();
+    let sizes = watertight_datapath::kernel::Sizes { entries: 16, ..Default::default() };
+    let mut loader = Loader::open_sized(&three.lab.dir(), &sizes).unwrap();
+    inside(&three.lab.node, || (0..3).for_each(|i| loader.attach(three.ifindex(i)).unwrap()));
+    let compile = |world: &World| Image::compile(world, &three.locals(world), &Options::default()).unwrap();
+    let good = loader.apply(&compile(&only_a_to_b_on_80())).unwrap();
+    let large = world(|mut w| {
+        for i in 0..30u16 {
+            let blocks = rule().block(&format!("192.0.2.{i}/32"), &[]).tcp(i);
+            w = w.policy(policy(&format!("shop/p{i}")).select(&[("app", "b")]).ingress(blocks));
+        }
+        w
+    });
+    assert!(loader.apply(&compile(&large)).is_err());
+    assert_eq!(loader.status().unwrap().epoch, good.epoch);
+    assert!(inside(&three.lab.node, || loader.attest().unwrap()).holds());
+    assert!(three.tcp(&three.pod(0), 1, false, 80), "still allowed");
+    assert!(!three.tcp(&three.pod(2), 1, false, 80), "still denied");
+    assert_eq!(loader.apply(&compile(&only_a_to_b_on_80())).unwrap().epoch, good.epoch + 1, "and the next one fits");
 }

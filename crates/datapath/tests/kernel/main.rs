@@ -4,5 +4,11 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod frame;
+mod judged;
 mod lab;
 mod live;
+mod services;
+mod vectors;
+#[path = "../worlds/mod.rs"]
+mod worlds;
