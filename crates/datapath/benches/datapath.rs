@@ -8,6 +8,7 @@
 mod frame;
 #[cfg(target_os = "linux")]
 #[path = "../tests/kernel/lab.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod lab;
 
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ fn change_policy(world: &mut World, n: usize) {
 fn change_pod(world: &mut World, n: usize) {
     let pods = world.pods.len();
     let pod = &mut world.pods[n * 31 % pods];
-    pod.labels = pod.labels.with("tier", if n % 2 == 0 { "web" } else { "db" });
+    pod.labels = pod.labels.with("tier", if n.is_multiple_of(2) { "web" } else { "db" });
 }
 
 fn compile_and_plan() {

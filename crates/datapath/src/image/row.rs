@@ -5,7 +5,7 @@
 
 use super::answer::{Answer, settle};
 use super::atoms::Atom;
-use super::table::Place;
+use super::table::{Place, denies_by_tier};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -411,15 +411,16 @@ impl<'w> Rows<'w> {
                 Direction::Ingress => verdict.ingress,
             };
             if let (Candidate::Node(i), Direction::Egress) = (peer, direction) {
-                // A port that a hostNetwork pod names is a port of its node: what holds for that pod on every reading holds for
-                // the node, a denial before anything else.
+                // A port that a hostNetwork pod names is a port of its node: what a rule says of that pod on every reading it says
+                // of the node, a denial before anything else. That no rule admits a pod says nothing about its neighbours.
                 let there = self.nodes[i].hosts.iter().map(|pod| {
                     let to = Endpoint::Pod(*pod);
                     self.engine.decide(&Flow { from, to, l4: place.l4(), via_service: true }).egress
                 });
                 let settled: Vec<Half> = there.filter(|h| h.verdict != Verdict::Depends).collect();
-                let denied = settled.iter().find(|h| h.verdict == Verdict::Deny);
-                half = denied.or(settled.first()).cloned().unwrap_or(half);
+                let denied = settled.iter().find(|h| denies_by_tier(h.reason));
+                let allowed = settled.iter().find(|h| h.verdict == Verdict::Allow);
+                half = denied.or(allowed).cloned().unwrap_or(half);
             }
             let (allow, answer) = settle(self.engine, &half, self.other_protocols);
             let answer = self.intern(answer);

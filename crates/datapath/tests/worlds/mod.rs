@@ -107,7 +107,16 @@ impl Scene {
             };
             ips.iter().filter(|ip| known(ip)).map(|ip| (*ip, here)).collect()
         };
+        // Toward a node, the names of its hostNetwork pods' ports count: with several pods, or none asked for, for whom is open.
+        let neighbours = |node: Option<NodeId>| {
+            world.pods.iter().filter(|p| p.host_network && !p.finished && p.node == node).count()
+        };
+        let several = |node, most| direction == Direction::Egress && neighbours(node) > most;
         match other {
+            Endpoint::Node(node) if several(Some(node), 0) => Vec::new(),
+            Endpoint::Pod(id) if world.pods[id.index()].host_network && several(world.pods[id.index()].node, 1) => {
+                Vec::new()
+            }
             Endpoint::Node(node) => of_node(Some(node), &world.nodes[node.index()].addresses),
             Endpoint::External(ip) if self.image.addresses.contains_key(&ip) => Vec::new(),
             Endpoint::External(ip) => vec![(ip, false)],
