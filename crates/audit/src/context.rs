@@ -5,6 +5,7 @@ pub use crate::options::{AuditOptions, Noticed};
 use crate::cni::{CniFinding, detect};
 use crate::coverage::Coverage;
 use crate::dns::Dns;
+use crate::known::Known;
 use core::time::Duration;
 use std::cell::{Cell, OnceCell};
 use watertight_engine::Engine;
@@ -36,6 +37,7 @@ pub struct Ctx<'a, 'w> {
     scope: OnceCell<Scope<'a>>,
     dns: OnceCell<Dns>,
     coverage: OnceCell<Coverage>,
+    pub(crate) known: Known,
     deadline: Cell<Option<Duration>>,
     overdue: Cell<bool>,
 }
@@ -63,6 +65,7 @@ impl<'a, 'w> Ctx<'a, 'w> {
             scope: OnceCell::new(),
             dns: OnceCell::new(),
             coverage: OnceCell::new(),
+            known: Known::default(),
             deadline: Cell::new(None),
             overdue: Cell::new(false),
         }

@@ -1,14 +1,17 @@
 //! Where pods look names up: the cluster's DNS pods, or, if none were read, an assumed one.
 
 use crate::context::Ctx;
+use crate::rules::write;
+use std::collections::BTreeMap;
 use watertight_engine::Engine;
+use watertight_engine::explain::selector_for;
 use watertight_engine::query::evaluated;
 use watertight_engine::service::backends;
 use watertight_model::label::NAMESPACE_NAME_LABEL;
 use watertight_model::pod::{Dns as PodDns, DnsPolicy};
 use watertight_model::{
-    Endpoint, Flow, L4, Labels, Namespace, NamespaceId, Origin, Pod, PodId, Protocol, ServiceId, Str, Verdict,
-    Workload, WorkloadId, WorkloadKind, World,
+    Cidr, Direction, Endpoint, Flow, L4, Labels, Namespace, NamespaceId, NetworkPolicy, Origin, Peer, Pod, PodId,
+    Protocol, Rule, Selector, ServiceId, Str, Verdict, Workload, WorkloadId, WorkloadKind, World,
 };
 
 /// The link-local address of NodeLocal DNSCache. Source: its documentation.
@@ -18,6 +21,8 @@ pub const NODE_LOCAL: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 254, 20,
 pub struct Dns {
     /// Servers in the world: endpoint, port for UDP, port for TCP.
     servers: Vec<(Endpoint, u16, u16)>,
+    /// The Services in front of them.
+    services: Vec<ServiceId>,
     /// A world with an assumed DNS pod, if none was read; pods keep their ids, because its namespace and name sort last.
     assumed: Option<World>,
     /// NodeLocal DNSCache runs.
@@ -27,11 +32,13 @@ pub struct Dns {
 impl Dns {
     pub(crate) fn of(engine: &Engine<'_>) -> Self {
         let world = engine.world();
-        let mut servers: std::collections::BTreeMap<Endpoint, (u16, u16)> = std::collections::BTreeMap::new();
+        let mut servers: BTreeMap<Endpoint, (u16, u16)> = BTreeMap::new();
+        let mut own = Vec::new();
         let systems = ["kube-system", "openshift-dns"];
         for (i, service) in world.services.iter().enumerate() {
             let namespace = &*world.namespaces[service.namespace.index()].name;
             if systems.contains(&namespace) && matches!(&*service.name, "kube-dns" | "coredns" | "dns-default") {
+                own.push(ServiceId::at(i));
                 for backend in backends(engine, ServiceId::at(i)).into_iter().filter(|b| b.service_port == 53) {
                     let ports = servers.entry(backend.endpoint).or_insert((53, 53));
                     match backend.protocol {
@@ -60,12 +67,67 @@ impl Dns {
         if let Some(world) = &assumed {
             servers.push((Endpoint::Pod(PodId::at(world.pods.len() - 1)), 53, 53));
         }
-        Self { servers, assumed, node_local }
+        Self { servers, services: own, assumed, node_local }
     }
 
     /// No DNS pod was read: `k8s-app: kube-dns` in kube-system is assumed.
     pub fn is_assumed(&self) -> bool {
         self.assumed.is_some()
+    }
+
+    /// A Service of the cluster's DNS.
+    pub(crate) fn is_service(&self, id: ServiceId) -> bool {
+        self.services.contains(&id)
+    }
+
+    /// The rules that let a pod ask the servers, over both protocols: one for each namespace and port they have.
+    pub(crate) fn rules(&self, ctx: &Ctx<'_, '_>) -> Vec<Rule> {
+        let mut by_port: BTreeMap<(u16, u16), Vec<Peer>> = BTreeMap::new();
+        for (server, udp, tcp) in &self.servers {
+            let peer = match server {
+                Endpoint::Pod(pod) if !self.is_assumed() => {
+                    let Some(selector) = selector_for(ctx.world, *pod) else { continue };
+                    let namespace = ctx.world.pods[pod.index()].namespace;
+                    let name = &ctx.world.namespaces[namespace.index()].name;
+                    write::pods(Some(write::namespace_named(name)), selector)
+                }
+                Endpoint::Pod(_) => {
+                    let labels = Selector::of(&[("k8s-app", "kube-dns")]);
+                    write::pods(Some(write::namespace_named("kube-system")), labels)
+                }
+                Endpoint::External(ip) => write::block(Cidr::host(*ip)),
+                Endpoint::Node(node) => match ctx.world.nodes[node.index()].addresses.first() {
+                    Some(ip) => write::block(Cidr::host(*ip)),
+                    None => continue,
+                },
+            };
+            let peers = by_port.entry((*udp, *tcp)).or_default();
+            if !peers.contains(&peer) {
+                peers.push(peer);
+            }
+        }
+        let ports = |udp, tcp| vec![write::port(Protocol::Udp, udp), write::port(Protocol::Tcp, tcp)];
+        by_port.into_iter().map(|((udp, tcp), peers)| write::rule(peers, ports(udp, tcp))).collect()
+    }
+
+    /// The policy that lets every pod of a namespace look up names.
+    pub(crate) fn policy(&self, ctx: &Ctx<'_, '_>, namespace: NamespaceId) -> NetworkPolicy {
+        write::policy(namespace, "allow-dns", Selector::everything(), Direction::Egress, self.rules(ctx))
+    }
+
+    /// The servers, with their ports for UDP and TCP.
+    pub(crate) fn servers(&self) -> &[(Endpoint, u16, u16)] {
+        &self.servers
+    }
+
+    /// Whether a pod may reach an address of the DNS Service, though perhaps none of the servers behind it (WT0041).
+    pub(crate) fn allows_address(&self, ctx: &Ctx<'_, '_>, pod: PodId) -> bool {
+        let addresses = self.services.iter().flat_map(|s| &ctx.world.services[s.index()].cluster_ips);
+        addresses.into_iter().any(|ip| {
+            let to = Endpoint::External(*ip);
+            let flow = Flow { from: Endpoint::Pod(pod), to, l4: L4::Port(Protocol::Udp, 53), via_service: false };
+            evaluated(&ctx.engine.decide(&flow)) == Verdict::Allow
+        })
     }
 
     /// The engine to ask with.

@@ -17,6 +17,7 @@ pub mod dns;
 pub mod finding;
 pub mod fix;
 pub mod grade;
+mod known;
 pub mod options;
 pub mod rules;
 mod run;

@@ -234,6 +234,12 @@ fn on_one_node(engine: &Engine<'_>, world: &World, from: &Party, to: &Party, pai
     }
 }
 
+/// Ports that are open from one pod to another, exactly. The cost is that of one verdict for each range of ports that the
+/// policies on either pod tell apart.
+pub fn open_ports(engine: &Engine<'_>, from: PodId, to: PodId) -> PortPair {
+    exact(engine, from, to, &PortPair { sure: PortSet::all(), possible: PortSet::all() })
+}
+
 /// Ports of one pair of pods, by asking for one port of every interval that any policy could tell apart.
 pub(crate) fn exact(engine: &Engine<'_>, from: PodId, to: PodId, within: &PortPair) -> PortPair {
     let mut out = PortPair { sure: PortSet::none(), possible: PortSet::none() };

@@ -9,9 +9,12 @@ use crate::Engine;
 use crate::bits::Bits;
 use crate::classes::ClassId;
 use crate::reach::columns::{Cols, Columns};
+use crate::reach::external::entry_ports;
 use crate::selector::readable;
 use std::cell::RefCell;
-use watertight_model::{ClusterPeer, ClusterRule, NetworkPolicy, Peer, Peers, Rule, World};
+use watertight_model::{
+    ClusterPeer, ClusterRule, Direction, NetworkPolicy, Peer, Peers, PodId, PortSet, Ports, Rule, World,
+};
 
 /// Classes on two readings, ascending; `sure` is a part of `possible`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +85,13 @@ impl<'w> Scope<'w> {
         }
     }
 
+    /// Ports that a rule of a NetworkPolicy means on a pod that receives the traffic; names are looked up there.
+    pub fn ports(&self, rule: &Rule, receiver: PodId) -> PortSet {
+        let Ports::Of(entries) = &rule.ports else { return PortSet::all() };
+        let pod = &self.world.pods[receiver.index()];
+        entries.iter().fold(PortSet::none(), |sum, entry| sum.union(&entry_ports(entry, Direction::Ingress, pod)))
+    }
+
     /// Classes that the pod peers of a cluster rule mean (its blocks, nodes and names are left out).
     pub fn cluster_rule(&self, rule: &'w ClusterRule) -> Matched {
         let mut all = Cols::default();
@@ -110,7 +120,7 @@ mod tests {
     use super::*;
     use crate::peers::peer_matches;
     use crate::tri::Tri;
-    use watertight_model::{Direction, Endpoint};
+    use watertight_model::Endpoint;
     use watertight_testkit::random::{self, Rng, Size};
 
     /// What a peer means is what matching says pod by pod.

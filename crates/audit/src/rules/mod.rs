@@ -2,6 +2,7 @@
 //! `wtNNNN_name.rs` in its folder, list it in the folder's `LINTS`, and give it fixtures in `tests/lints/wtNNNN.md`.
 
 mod addresses;
+mod ask;
 mod breaks;
 pub(crate) mod common;
 mod coverage;

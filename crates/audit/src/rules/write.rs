@@ -2,10 +2,10 @@
 #![allow(dead_code, reason = "a vocabulary: not every word is in use at all times")]
 
 use watertight_model::label::NAMESPACE_NAME_LABEL;
-use watertight_model::policy::{Presence, Written};
+use watertight_model::policy::{BlockCidr, Presence, Written};
 use watertight_model::{
-    Direction, Labels, NamespaceId, NetworkPolicy, Origin, Peer, PeerKind, Peers, PortEntry, PortMatch, Ports,
-    Protocol, Requirement, Rule, Selector, Str,
+    Cidr, Direction, IpBlock, Labels, NamespaceId, NetworkPolicy, Origin, Peer, PeerKind, Peers, PortEntry, PortMatch,
+    Ports, Protocol, Requirement, Rule, Selector, Str,
 };
 
 /// A policy with rules in one direction.
@@ -38,17 +38,15 @@ pub(crate) fn default_deny(namespace: NamespaceId, direction: Direction) -> Netw
     policy(namespace, &format!("default-deny-{}", direction.name()), Selector::everything(), direction, Vec::new())
 }
 
-/// Lets every pod of a namespace look up names.
-pub(crate) fn allow_dns(namespace: NamespaceId) -> NetworkPolicy {
-    let peer =
-        pods(Some(Selector::of(&[(NAMESPACE_NAME_LABEL, "kube-system")])), Selector::of(&[("k8s-app", "kube-dns")]));
-    let ports = vec![port(Protocol::Udp, 53), port(Protocol::Tcp, 53)];
-    policy(namespace, "allow-dns", Selector::everything(), Direction::Egress, vec![rule(vec![peer], ports)])
-}
-
 /// A peer by labels; without `namespaces`, of the policy's own namespace.
 pub(crate) fn pods(namespaces: Option<Selector>, pods: Selector) -> Peer {
     Peer { kind: PeerKind::Pods { namespaces, pods: Some(pods) }, origin: Origin::default() }
+}
+
+/// A peer by address.
+pub(crate) fn block(cidr: Cidr) -> Peer {
+    let cidr = BlockCidr { cidr, mapped: None, sloppy: false, origin: Origin::default() };
+    Peer { kind: PeerKind::Block(IpBlock { cidr, except: Vec::new() }), origin: Origin::default() }
 }
 
 /// The selector of one namespace by its name.

@@ -236,7 +236,8 @@ fn network_rule(peers: &Peers, ports: &Ports, direction: Direction, pod: &Pod) -
     Some(External { effect: Effect::Accept, sure, possible, ports })
 }
 
-fn entry_ports(entry: &PortEntry, direction: Direction, pod: &Pod) -> PortSet {
+/// Ports of one entry; a name is looked up on the subject, which receives the traffic of ingress rules.
+pub(crate) fn entry_ports(entry: &PortEntry, direction: Direction, pod: &Pod) -> PortSet {
     match (&entry.port, direction) {
         (PortMatch::Any, _) => PortSet::protocol(entry.protocol),
         (PortMatch::Range(a, b), _) => PortSet::range(entry.protocol, *a, *b),

@@ -5,11 +5,13 @@ use crate::dns::NODE_LOCAL;
 use crate::finding::{Finding, Severity, Status, some};
 use crate::fix::Fix;
 use crate::rules::common::{flow, in_namespace, one_per_class, verdict, workload_names};
-use crate::rules::write::allow_dns;
-use crate::rules::{Check, Lint};
+use crate::rules::{Check, Lint, write};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use watertight_model::{Direction, Endpoint, NamespaceId, PodId, PolicyRef, Protocol, Verdict};
+use watertight_engine::explain::explain;
+use watertight_engine::query::rule_names;
+use watertight_model::pod::DnsPolicy;
+use watertight_model::{Cidr, Direction, Endpoint, Flow, NamespaceId, PodId, PolicyRef, Protocol, Selector, Verdict};
 
 /// No lookups at all.
 pub(super) const FORGOTTEN: Lint = Lint {
@@ -23,7 +25,7 @@ pub(super) const FORGOTTEN: Lint = Lint {
            too.\n\nExample: a default deny for egress on `payments` and nothing else. Everything that uses names \
            stops.\n\nFix: the rule to the DNS pods, on UDP and TCP 53; it is printed complete.\n\nSilent: the DNS \
            pods are allowed by any rule of any tier, by number or by name of the port; hostNetwork pods; `dnsPolicy: \
-           Default`.",
+           Default`; the DNS Service's address is allowed and the pods behind it are not, which is WT0041.",
     check: Check::World(forgotten),
 };
 
@@ -34,7 +36,7 @@ pub(super) const TCP: Lint = Lint {
     severity: Severity::Warning,
     summary: "DNS is allowed over UDP and denied over TCP",
     page: "Answers that do not fit into a datagram come back truncated, and the resolver asks again over \
-           TCP.\n\nExample: the DNS rule has only `{protocol: UDP, port: 53}`.\n\nFix: the TCP entry beside it.",
+           TCP.\n\nExample: the DNS rule has only `{protocol: UDP, port: 53}`.\n\nFix: the TCP entry beside it.\n\nSilent: UDP is denied too (WT0051); no DNS.",
     check: Check::World(tcp),
 };
 
@@ -47,7 +49,8 @@ pub(super) const CACHE: Lint = Lint {
     page: "With NodeLocal DNSCache pods ask a link-local address of their node (169.254.20.10), which a hostNetwork \
            pod answers: a podSelector cannot match it. Some data planes redirect such traffic to the kube-dns pods, \
            so whether it breaks depends on the plugin.\n\nExample: the rule allows the kube-dns pods only.\n\nFix: \
-           `ipBlock: 169.254.20.10/32` on 53.",
+           `ipBlock: 169.254.20.10/32` on 53.\n\nSilent: no DaemonSet of the cache; its address is allowed; the \
+           kube-dns pods are denied too (WT0051).",
     check: Check::World(cache),
 };
 
@@ -72,24 +75,30 @@ fn isolated<'a>(ctx: &'a Ctx<'_, '_>, picks: impl Fn(PodId) -> bool + 'a) -> BTr
 fn forgotten(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     let dns = ctx.dns();
     let assumed = dns.engine();
-    let denied = isolated(ctx, |pod| dns.reached(ctx, assumed.as_ref(), pod, Protocol::Udp) == Some(Verdict::Deny));
+    let denied = isolated(ctx, |pod| {
+        // What allows the Service's address alone is reported as that (WT0041).
+        dns.reached(ctx, assumed.as_ref(), pod, Protocol::Udp) == Some(Verdict::Deny) && !dns.allows_address(ctx, pod)
+    });
     for (ns, pods) in denied {
+        let engine = assumed.as_ref().unwrap_or(ctx.engine);
+        let Some(asked) = pods.first().and_then(|pod| question(ctx, *pod)) else { continue };
+        let verdict = engine.decide(&asked);
         let names = workload_names(ctx, &pods);
         let policies = deciding(ctx, &pods);
-        let all_silent = one_per_class(ctx, &pods).iter().all(|pod| {
-            ctx.engine
-                .classes()
-                .policies_of(*pod, Direction::Egress)
-                .iter()
-                .all(|s| ctx.world.policies[s.policy as usize].egress.is_empty())
-        });
-        let message =
-            format!("{} cannot look up names: no egress rule of {} allows DNS", some(&names), some(&policies.1));
+        let at_the_servers = verdict.egress.verdict != Verdict::Deny;
+        let message = if at_the_servers {
+            let by = rule_names(engine, &verdict.ingress.decided_by);
+            format!("{} cannot look up names: no ingress rule of {by} lets them ask the DNS pods", some(&names))
+        } else {
+            format!("{} cannot look up names: no egress rule of {} allows DNS", some(&names), some(&policies.1))
+        };
         let mut finding = FORGOTTEN.finding(policies.2, policies.0, message);
-        if all_silent {
+        let rules_of = |pod: &PodId| ctx.engine.classes().policies_of(*pod, Direction::Egress).to_vec();
+        let silent =
+            |pod: &PodId| rules_of(pod).iter().all(|s| ctx.world.policies[s.policy as usize].egress.is_empty());
+        if !at_the_servers && one_per_class(ctx, &pods).iter().all(silent) {
             // A workload that may go nowhere needs no names; that may be meant.
-            finding.severity = Severity::Warning;
-            finding.score = Severity::Warning.score();
+            finding = finding.at_severity(Severity::Warning);
             finding.message.push_str(" (nothing else is allowed either)");
         }
         if dns.is_assumed() {
@@ -97,10 +106,29 @@ fn forgotten(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
             finding.message.push_str("; DNS is assumed at the pods k8s-app=kube-dns of kube-system");
         }
         finding.affected = names.len();
-        finding.help = Some("allow the DNS pods, over UDP and TCP".to_owned());
-        finding.fixes.push(Fix::put(ctx.world, "allow every pod of the namespace to look up names", allow_dns(ns)));
+        let miss = explain(engine, &asked).near_misses.into_iter().next();
+        let miss = miss.map(|m| format!("; nearly: {}", m.sentence)).unwrap_or_default();
+        finding.help = Some(format!("allow the DNS pods, over UDP and TCP{miss}"));
+        if !dns.is_assumed() {
+            finding.witness = Some(asked);
+        }
+        if !at_the_servers {
+            let policy = dns.policy(ctx, ns);
+            finding.fixes.push(Fix::put(ctx.world, "allow every pod of the namespace to look up names", policy));
+        }
         out.push(finding);
     }
+}
+
+/// What the pod would ask first.
+fn question(ctx: &Ctx<'_, '_>, pod: PodId) -> Option<Flow> {
+    let own = &ctx.world.pods[pod.index()].dns;
+    if own.policy == DnsPolicy::None {
+        let server = own.nameservers.first()?;
+        return Some(flow(Endpoint::Pod(pod), ctx.engine.endpoint_of(*server), Protocol::Udp, 53));
+    }
+    let (server, udp, _) = ctx.dns().servers().first()?;
+    Some(flow(Endpoint::Pod(pod), *server, Protocol::Udp, *udp))
 }
 
 /// The policies that isolate these pods: place of the first, their names, the first as an object.
@@ -144,7 +172,7 @@ fn tcp(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         let mut finding = TCP.finding(policies.2, policies.0, message);
         finding.affected = names.len();
         finding.help = Some("add `{protocol: TCP, port: 53}` beside the UDP entry".to_owned());
-        finding.fixes.push(Fix::put(ctx.world, "allow both protocols to the DNS pods", allow_dns(ns)));
+        finding.fixes.push(Fix::put(ctx.world, "allow both protocols to the DNS pods", dns.policy(ctx, ns)));
         out.push(finding);
     }
 }
@@ -160,7 +188,7 @@ fn cache(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         direct == Some(Verdict::Allow)
             && verdict(ctx, &flow(Endpoint::Pod(pod), to, Protocol::Udp, 53)) == Verdict::Deny
     });
-    for (_, pods) in cut {
+    for (ns, pods) in cut {
         let names = workload_names(ctx, &pods);
         let policies = deciding(ctx, &pods);
         let message = format!(
@@ -172,6 +200,11 @@ fn cache(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         finding.status = Status::Assumed;
         finding.affected = names.len();
         finding.help = Some(format!("add `ipBlock: {{cidr: {NODE_LOCAL}/32}}` on UDP and TCP 53"));
+        let cache = write::block(Cidr::host(IpAddr::V4(NODE_LOCAL)));
+        let ports = vec![write::port(Protocol::Udp, 53), write::port(Protocol::Tcp, 53)];
+        let rule = write::rule(vec![cache], ports);
+        let policy = write::policy(ns, "allow-dns-cache", Selector::everything(), Direction::Egress, vec![rule]);
+        finding.fixes.push(Fix::put(ctx.world, "allow every pod of the namespace to ask the cache", policy));
         out.push(finding);
     }
 }

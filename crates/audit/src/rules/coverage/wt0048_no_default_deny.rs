@@ -4,7 +4,7 @@ use crate::context::Ctx;
 use crate::coverage::NamespaceCoverage;
 use crate::finding::{Finding, Severity};
 use crate::fix::Fix;
-use crate::rules::write::{allow_dns, default_deny};
+use crate::rules::write::default_deny;
 use crate::rules::{Check, Lint};
 use watertight_model::{Direction, Verdict};
 
@@ -61,7 +61,7 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
         let direction = if egress { Direction::Egress } else { Direction::Ingress };
         let deny = Fix::put(ctx.world, "isolate every pod of the namespace", default_deny(n.namespace, direction));
         finding.fixes.push(if egress {
-            let names = Fix::put(ctx.world, "", allow_dns(n.namespace));
+            let names = Fix::put(ctx.world, "", ctx.dns().policy(ctx, n.namespace));
             deny.and("isolate every pod of the namespace, and let all of them look up names", names)
         } else {
             deny
