@@ -12,11 +12,14 @@ use watertight_engine::reach::external::{ExternalPart, external, families_in_use
 use watertight_engine::service::{Backend, backends};
 use watertight_model::{Direction, Endpoint, Family, PortSet, ServiceId};
 
+/// Addresses outside by ports.
+type Parts = Rc<[ExternalPart]>;
+
 /// The caches.
 #[derive(Default)]
 pub(crate) struct Known {
     families: OnceCell<Vec<Family>>,
-    outside: RefCell<BTreeMap<(ClassId, Direction), Rc<[ExternalPart]>>>,
+    outside: RefCell<BTreeMap<(ClassId, Direction), Parts>>,
     strangers: RefCell<BTreeMap<ClassId, Rc<PortPair>>>,
     backends: OnceCell<Vec<Vec<Backend>>>,
     by_address: OnceCell<BTreeMap<IpAddr, ServiceId>>,
@@ -24,12 +27,12 @@ pub(crate) struct Known {
 
 impl Ctx<'_, '_> {
     /// What a class may exchange with addresses outside the cluster.
-    pub(crate) fn outside(&self, class: ClassId, direction: Direction) -> Rc<[ExternalPart]> {
+    pub(crate) fn outside(&self, class: ClassId, direction: Direction) -> Parts {
         if let Some(known) = self.known.outside.borrow().get(&(class, direction)) {
             return known.clone();
         }
         let families = self.known.families.get_or_init(|| families_in_use(self.engine));
-        let parts: Rc<[ExternalPart]> = external(self.engine, class, direction, families).into();
+        let parts: Parts = external(self.engine, class, direction, families).into();
         self.known.outside.borrow_mut().insert((class, direction), parts.clone());
         parts
     }

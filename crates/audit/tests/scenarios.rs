@@ -496,3 +496,55 @@ fn the_catalogue_is_sorted_and_whole() {
     }
     assert!(watertight_audit::page("WT9999").is_none());
 }
+
+/// An attacker's path with one step too wide: the hops with their rules; without the wide step there is none.
+#[test]
+fn s23_a_path_to_what_matters_most() {
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n";
+    let db = app("data", "db", "").replace(
+        "name: db, namespace: data}",
+        "name: db, namespace: data, annotations: {watertight.dev/protect: \"true\"}}",
+    );
+    let from = |ns: &str, app: &str| {
+        format!(
+            "{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {ns}}}}}, podSelector: {{matchLabels: {{app: {app}}}}}}}"
+        )
+    };
+    let base = format!(
+        "{}{}{}{}{db}{service}{}{}",
+        namespace("shop", ""),
+        namespace("data", ""),
+        app("shop", "web", ""),
+        app("shop", "api", ""),
+        policy("shop", "web-in", "{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: 8080}]}]}"),
+        policy(
+            "data",
+            "db-in",
+            &format!("{{podSelector: {{}}, ingress: [{{from: [{}], ports: [{{port: 8080}}]}}]}}", from("shop", "api"))
+        ),
+    );
+    let wide = policy(
+        "shop",
+        "api-in",
+        &format!("{{podSelector: {{matchLabels: {{app: api}}}}, ingress: [{{from: [{}]}}]}}", from("shop", "web")),
+    );
+    let text = format!("{base}{wide}");
+    let found = finding(&text, "WT0073");
+    assert!(
+        found.severity == Severity::Error
+            && found.score >= 9.0
+            && found.message.contains("the Internet -> shop/web -> shop/api -> data/db (3 hops)"),
+        "{found:?}"
+    );
+    let help = found.help.clone().unwrap_or_default();
+    assert!(
+        help.contains("shop/web to shop/api: all ports by shop/api-in rule 0")
+            && help.contains("shop/api to data/db: TCP 8080 by data/db-in rule 0"),
+        "{help}"
+    );
+    // Closing any step closes the path.
+    let closed = policy("shop", "api-in", "{podSelector: {matchLabels: {app: api}}, ingress: []}");
+    assert!(!has(&format!("{base}{closed}"), "WT0073"));
+    // Not marked: nobody said that it matters.
+    assert!(!has(&text.replace("watertight.dev/protect", "example.org/protect"), "WT0073"));
+}

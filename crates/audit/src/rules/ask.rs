@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use watertight_engine::classes::ClassId;
 use watertight_engine::reach::PortPair;
 use watertight_model::{
-    Cidr, Direction, Endpoint, Family, NamespaceId, Origin, PodId, PolicyRef, Reason, RuleRef, WorkloadId, addr,
+    Cidr, ContainerKind, Direction, Endpoint, Family, NamespaceId, Origin, PodId, PolicyRef, Protocol, Reason, RuleRef,
+    Workload, WorkloadId, WorkloadKind, addr,
 };
 
 /// All classes. Ends early when the lint's time is over.
@@ -88,6 +89,57 @@ pub(crate) fn by_rule(reason: Reason) -> bool {
     matches!(reason, Reason::PolicyAllow | Reason::AdminAccept | Reason::BaselineAccept)
 }
 
+/// The NetworkPolicies of a namespace, by their places in the world.
+pub(crate) fn policies_in(ctx: &Ctx<'_, '_>, ns: NamespaceId) -> core::ops::Range<usize> {
+    let all = &ctx.world.policies;
+    all.partition_point(|p| p.namespace < ns)..all.partition_point(|p| p.namespace <= ns)
+}
+
+/// A namespace that serves every other one, or is the control plane's own.
+pub(crate) fn is_shared(ctx: &Ctx<'_, '_>, ns: NamespaceId) -> bool {
+    let name = &ctx.world.namespaces[ns.index()].name;
+    ctx.options.shared_namespaces.iter().any(|s| **s == **name)
+}
+
+/// Names by which ingress controllers are known.
+const CONTROLLERS: [&str; 6] = ["ingress", "traefik", "haproxy", "contour", "envoy", "nginx-gateway"];
+
+/// Classes of the ingress controllers: running workloads, they or their namespace with one of the usual names.
+pub(crate) fn controllers(ctx: &Ctx<'_, '_>) -> BTreeSet<ClassId> {
+    let known = |name: &str| CONTROLLERS.iter().any(|c| name.contains(c));
+    let pods = ctx.world.pods.iter().enumerate().filter(|(_, pod)| {
+        let workload = &ctx.world.workloads[pod.workload.index()];
+        let runs = !matches!(workload.kind, WorkloadKind::Job | WorkloadKind::CronJob);
+        runs && !pod.host_network && (known(&workload.name) || known(&ctx.world.namespaces[pod.namespace.index()].name))
+    });
+    pods.filter_map(|(i, _)| ctx.engine.classes().class_of(PodId::at(i))).collect()
+}
+
+/// Workloads that people marked as those that matter most, sorted.
+pub(crate) fn protected(ctx: &Ctx<'_, '_>) -> BTreeSet<WorkloadId> {
+    let marked = |w: &Workload| w.annotations.get("watertight.dev/protect").is_some_and(|v| **v == *"true");
+    let listed = |name: String| ctx.options.protected.contains(&name);
+    let all = ctx.world.workloads.iter().enumerate().map(|(i, w)| (WorkloadId::at(i), w));
+    let listing = !ctx.options.protected.is_empty();
+    all.filter(|(id, w)| marked(w) || (listing && listed(ctx.workload_name(*id)))).map(|(id, _)| id).collect()
+}
+
+/// A sensitive port: the workload that declares it, protocol, number, what usually listens there.
+pub(crate) type Sensitive<'c> = (WorkloadId, Protocol, u16, &'c str);
+
+/// The sensitive ports that workloads with pods in the class declare, sorted.
+pub(crate) fn sensitive<'c>(ctx: &'c Ctx<'_, '_>, class: ClassId) -> BTreeSet<Sensitive<'c>> {
+    let mut out = BTreeSet::new();
+    for pod in ctx.engine.classes().members(class).iter().map(|p| &ctx.world.pods[p.index()]) {
+        for port in pod.ports.iter().filter(|p| p.container != ContainerKind::Init) {
+            let all = ctx.options.sensitive_ports.iter();
+            let known = all.filter(|(protocol, number, _)| (*protocol, *number) == (port.protocol, port.port));
+            out.extend(known.map(|(protocol, number, what)| (pod.workload, *protocol, *number, what.as_str())));
+        }
+    }
+    out
+}
+
 /// Blocks without public hosts, IPv4: this host, private use, shared use, loopback, link-local, multicast and reserved.
 /// Source: RFC 6890. Documentation blocks count as public: examples use them so.
 const NOT_PUBLIC: [&str; 8] = [
@@ -132,6 +184,11 @@ fn hold_the_internet(blocks: &[Cidr], family: Family) -> bool {
             (1u128 << 125) - held < 1 << 117
         }),
     }
+}
+
+/// Whether these blocks hold the public addresses of either family.
+pub(crate) fn hold_the_internet_at_all(blocks: &[Cidr]) -> bool {
+    [Family::V4, Family::V6].into_iter().any(|f| hold_the_internet(blocks, f))
 }
 
 /// Whether the public Internet of either family is on the other side, on ports that a test accepts; an address of it to ask

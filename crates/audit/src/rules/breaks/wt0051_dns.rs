@@ -8,10 +8,13 @@ use crate::rules::common::{flow, in_namespace, one_per_class, verdict, workload_
 use crate::rules::{Check, Lint, write};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use watertight_engine::Engine;
 use watertight_engine::explain::explain;
 use watertight_engine::query::rule_names;
 use watertight_model::pod::DnsPolicy;
-use watertight_model::{Cidr, Direction, Endpoint, Flow, NamespaceId, PodId, PolicyRef, Protocol, Selector, Verdict};
+use watertight_model::{
+    Cidr, Direction, Endpoint, Flow, L4, NamespaceId, PodId, PolicyRef, Protocol, Reason, Selector, Verdict,
+};
 
 /// No lookups at all.
 pub(super) const FORGOTTEN: Lint = Lint {
@@ -77,7 +80,9 @@ fn forgotten(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     let assumed = dns.engine();
     let denied = isolated(ctx, |pod| {
         // What allows the Service's address alone is reported as that (WT0041).
-        dns.reached(ctx, assumed.as_ref(), pod, Protocol::Udp) == Some(Verdict::Deny) && !dns.allows_address(ctx, pod)
+        let denied = dns.reached(ctx, assumed.as_ref(), pod, Protocol::Udp) == Some(Verdict::Deny);
+        let leaves = |f: Flow| assumed.as_ref().unwrap_or(ctx.engine).decide(&f).egress.verdict != Verdict::Deny;
+        denied && (!dns.allows_address(ctx, pod) || question(ctx, pod).is_some_and(leaves))
     });
     for (ns, pods) in denied {
         let engine = assumed.as_ref().unwrap_or(ctx.engine);
@@ -112,12 +117,23 @@ fn forgotten(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         if !dns.is_assumed() {
             finding.witness = Some(asked);
         }
-        if !at_the_servers {
+        if !at_the_servers && a_policy_helps(ctx, engine, &pods) {
             let policy = dns.policy(ctx, ns);
             finding.fixes.push(Fix::put(ctx.world, "allow every pod of the namespace to look up names", policy));
         }
         out.push(finding);
     }
+}
+
+/// Whether a NetworkPolicy that allows the cluster's DNS pods would do: they are what the pods ask, and no Admin tier denies.
+fn a_policy_helps(ctx: &Ctx<'_, '_>, engine: &Engine<'_>, pods: &[PodId]) -> bool {
+    let open = |pod: &PodId| {
+        let tcp = question(ctx, *pod).map(|f| Flow { l4: L4::Port(Protocol::Tcp, 53), ..f });
+        let asked = question(ctx, *pod).into_iter().chain(tcp);
+        ctx.world.pods[pod.index()].dns.policy != DnsPolicy::None
+            && asked.into_iter().all(|f| engine.decide(&f).egress.reason != Reason::AdminDeny)
+    };
+    one_per_class(ctx, pods).iter().all(open)
 }
 
 /// What the pod would ask first.
@@ -172,7 +188,9 @@ fn tcp(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         let mut finding = TCP.finding(policies.2, policies.0, message);
         finding.affected = names.len();
         finding.help = Some("add `{protocol: TCP, port: 53}` beside the UDP entry".to_owned());
-        finding.fixes.push(Fix::put(ctx.world, "allow both protocols to the DNS pods", dns.policy(ctx, ns)));
+        if a_policy_helps(ctx, assumed.as_ref().unwrap_or(ctx.engine), &pods) {
+            finding.fixes.push(Fix::put(ctx.world, "allow both protocols to the DNS pods", dns.policy(ctx, ns)));
+        }
         out.push(finding);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, Status, some};
+use crate::rules::consequences::of_open_egress;
 use crate::rules::{Check, Lint};
 use watertight_model::Verdict;
 
@@ -54,8 +55,9 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     for n in open {
         let namespace = &ctx.world.namespaces[n.namespace.index()];
         let message = format!(
-            "no policy isolates any of its {} workloads: every pod of the cluster reaches them, and they reach every pod",
-            n.ingress.total
+            "no policy isolates any of its {} workloads: every pod of the cluster reaches them, and they reach every pod{}",
+            n.ingress.total,
+            beside(&of_open_egress(ctx, n.namespace))
         );
         let mut finding = LINT.finding(format!("namespace {}", namespace.name), namespace.origin, message);
         if &*namespace.name == "kube-system" {
@@ -67,4 +69,8 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         finding.help = Some(format!("`watertight learn -n {}`: a default deny with what is in use", namespace.name));
         out.push(finding);
     }
+}
+
+fn beside(reached: &[String]) -> String {
+    if reached.is_empty() { String::new() } else { format!(", and {}", some(reached)) }
 }

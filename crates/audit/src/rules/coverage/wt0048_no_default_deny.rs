@@ -2,8 +2,9 @@
 
 use crate::context::Ctx;
 use crate::coverage::NamespaceCoverage;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, some};
 use crate::fix::Fix;
+use crate::rules::consequences::of_open_egress;
 use crate::rules::write::default_deny;
 use crate::rules::{Check, Lint};
 use watertight_model::{Direction, Verdict};
@@ -54,6 +55,8 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
             own.total,
             kind.to_lowercase()
         );
+        let reached = if egress { of_open_egress(ctx, n.namespace) } else { Vec::new() };
+        let message = if reached.is_empty() { message } else { format!("{message}; in reach: {}", some(&reached)) };
         let mut finding = lint.finding(format!("namespace {}", namespace.name), namespace.origin, message);
         finding.affected = own.total - own.covered;
         let dns = if egress { "; add the DNS rule with it" } else { "" };
