@@ -4,10 +4,12 @@ use crate::context::Ctx;
 use crate::coverage::NamespaceCoverage;
 use crate::finding::{Finding, Severity, some};
 use crate::fix::Fix;
+use crate::rules::ask;
+use crate::rules::common::flow;
 use crate::rules::consequences::of_open_egress;
 use crate::rules::write::default_deny;
 use crate::rules::{Check, Lint};
-use watertight_model::{Direction, Verdict};
+use watertight_model::{Direction, Protocol, Verdict};
 
 /// Ingress.
 pub(super) const INGRESS: Lint = Lint {
@@ -19,7 +21,7 @@ pub(super) const INGRESS: Lint = Lint {
            counts (NetworkPolicy, Admin or Baseline tier), not one spelling.\n\nExample: three policies select `app: \
            web`, `app: api` and `app: db` by name; nothing selects the rest.\n\nFix: `podSelector: {}, policyTypes: \
            [Ingress]`, beside the rules that keep today's flows.\n\nSilent: no pod of the namespace is isolated \
-           (WT0046).",
+           (WT0046); a rule opens such a pod to everyone (WT0050).",
     check: Check::World(|ctx, out| check(ctx, out, false)),
 };
 
@@ -32,7 +34,7 @@ pub(super) const EGRESS: Lint = Lint {
     page: "The same as WT0047 for egress. What follows: the metadata address of the cloud, the Internet, the control \
            plane and other environments are in reach.\n\nExample: `podSelector: {}, policyTypes: [Ingress]` and no \
            egress policy.\n\nFix: `podSelector: {}, policyTypes: [Egress]` together with the DNS rule \
-           (WT0051).\n\nSilent: no pod of the namespace is isolated (WT0046).",
+           (WT0051).\n\nSilent: no pod of the namespace is isolated (WT0046); a rule lets such a pod go anywhere (WT0065).",
     check: Check::World(|ctx, out| check(ctx, out, true)),
 };
 
@@ -44,7 +46,7 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
         } else {
             (n.default_deny_ingress, n.ingress, &INGRESS)
         };
-        if default != Verdict::Deny {
+        if default != Verdict::Deny || open_by_rule(ctx, n, egress) {
             continue;
         }
         let namespace = &ctx.world.namespaces[n.namespace.index()];
@@ -71,4 +73,12 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
         });
         out.push(finding);
     }
+}
+
+/// Policies do select a pod deployed tomorrow, and their rules open it: another finding (WT0050, WT0065, WT0069).
+fn open_by_rule(ctx: &Ctx<'_, '_>, n: &NamespaceCoverage, egress: bool) -> bool {
+    let (own, stranger) = (ctx.fresh().tomorrow(n.namespace), ctx.fresh().stranger());
+    let (from, to) = if egress { (own, stranger) } else { (stranger, own) };
+    let verdict = ctx.fresh_engine().decide(&flow(from, to, Protocol::Tcp, 1));
+    ask::by_rule(if egress { verdict.egress.reason } else { verdict.ingress.reason })
 }

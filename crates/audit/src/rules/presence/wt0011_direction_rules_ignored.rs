@@ -6,7 +6,6 @@ use crate::finding::{Finding, Severity};
 use crate::fix::Fix;
 use crate::rules::common::{a_port, policy_object};
 use crate::rules::trial::{OUTSIDE, Subject, each_subject};
-use crate::rules::write::allow_dns;
 use crate::rules::{Check, Lint};
 use watertight_model::{Direction, Endpoint, Flow, L4, NetworkPolicy, PortEntry, PortMatch, Ports, Rule, Verdict};
 
@@ -76,7 +75,7 @@ fn ignored<'w>(
     name(&mut both, direction);
     let title = format!("with {word} in policyTypes");
     let named = Fix::put(ctx.world, title.clone(), both);
-    let names = allow_dns(policy.namespace);
+    let names = ctx.dns().policy(ctx, policy.namespace);
     let taken = ctx.world.policies.iter().any(|p| (p.namespace, &p.name) == (names.namespace, &names.name));
     finding.fixes.push(if direction == Direction::Egress && !taken {
         named.and(format!("{title}, and names looked up"), Fix::put(ctx.world, "", names))
