@@ -18,6 +18,7 @@ pub mod finding;
 pub mod fix;
 pub mod grade;
 mod known;
+pub mod observed;
 pub mod options;
 pub mod rules;
 mod run;
@@ -31,6 +32,7 @@ pub use depth::Depth;
 pub use finding::{Certainty, Finding, Severity, Status};
 pub use fix::Fix;
 pub use grade::Grade;
+pub use observed::{Observed, ObservedEdge, ObservedEnd};
 pub use suppress::Suppressed;
 
 use watertight_engine::Engine;

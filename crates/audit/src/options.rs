@@ -1,6 +1,7 @@
 //! What the user may set, and what the audit is told from outside: the day, the clock, what readers noticed.
 
 use crate::finding::{Finding, Severity};
+use crate::observed::Observed;
 use crate::rules::table;
 use core::time::Duration;
 use std::net::IpAddr;
@@ -37,6 +38,8 @@ pub struct AuditOptions {
     pub noticed: Vec<Noticed>,
     /// Try every fix before it is shown, by an audit of the world with it (worlds of up to 2,000 pods).
     pub try_fixes: bool,
+    /// Recorded connections; `None`: no recording was given.
+    pub observed: Option<Observed>,
 }
 
 /// Something that readers noticed, to be reported as a finding.
@@ -95,6 +98,7 @@ impl Default for AuditOptions {
             lint_time: Duration::from_secs(20),
             noticed: Vec::new(),
             try_fixes: true,
+            observed: None,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::shorthand;
 use std::path::Path;
-use watertight_audit::AuditOptions;
+use watertight_audit::{AuditOptions, Observed, ObservedEdge, ObservedEnd};
+use watertight_model::{Protocol, World};
 
 /// One file.
 pub(crate) struct Fixture {
@@ -62,10 +63,44 @@ impl Case {
                 Some(("budget", share)) => out.blast_budget = share.parse().ok(),
                 Some(("hops", n)) => out.protected_hops = n.parse().unwrap_or(out.protected_hops),
                 Some(("sensitive-clients", n)) => out.sensitive_clients = n.parse().unwrap_or(out.sensitive_clients),
+                Some(("observed" | "incomplete", _)) => {}
                 _ => assert!(option == "lenient-cidr", "unknown option `{option}`"),
             }
         }
         out
+    }
+
+    /// `observed=shop/web>data/db:5432 x912` and `incomplete=the recorder lost 3 events`: what was recorded, in this world.
+    pub(crate) fn observed(&self, world: &World) -> Option<Observed> {
+        let workload = |name: &str| {
+            let (ns, name) = name.split_once('/')?;
+            Some(ObservedEnd::Workload(*world.workloads_named(world.namespace(ns)?, name).first()?))
+        };
+        let edge = |text: &str| {
+            let (text, count) = text.split_once(" x").unwrap_or((text, "1"));
+            let (from, to) = text.split_once('>')?;
+            let (to, port) = to.split_once(':')?;
+            Some(ObservedEdge {
+                from: workload(from)?,
+                to: workload(to)?,
+                protocol: Protocol::Tcp,
+                port: port.parse().ok()?,
+                count: count.parse().ok()?,
+                seen: None,
+            })
+        };
+        let all = |key: &str| {
+            let own = self.options.iter().filter_map(|o| o.split_once('=')).filter(|(k, _)| *k == key);
+            own.map(|(_, v)| v.to_owned()).collect::<Vec<String>>()
+        };
+        let edges = all("observed");
+        let read = |text: &String| {
+            let edge = edge(text);
+            assert!(edge.is_some(), "`observed={text}` is no edge of this world");
+            edge
+        };
+        (!edges.is_empty())
+            .then(|| Observed { edges: edges.iter().filter_map(read).collect(), incomplete: all("incomplete") })
     }
 }
 

@@ -62,7 +62,8 @@ pub(crate) fn outcome(text: &str, case: &Case) -> Outcome {
                 at: d.at,
                 help: d.help.clone(),
             });
-            let options = AuditOptions { noticed: noticed.collect(), ..case.audit_options() };
+            let observed = case.observed(&loaded.world);
+            let options = AuditOptions { noticed: noticed.collect(), observed, ..case.audit_options() };
             let audit = audit(&Engine::new(&loaded.world), &options);
             let lines = audit.findings.iter().map(line).collect();
             Outcome { world: Some(loaded.world), lines, audit: Some(audit) }

@@ -2,6 +2,7 @@
 
 use crate::ctx::Ctx;
 use crate::exit::{Exit, Failure};
+use crate::recordings::{self, FlowsFrom};
 use crate::render::{Format, Report};
 use crate::source::{self, Source, is_finding, write_whole};
 use crate::text::count;
@@ -10,8 +11,11 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
-use watertight_audit::{AuditOptions, Baseline, Finding, Noticed, Severity, audit, baseline};
+use watertight_audit::{
+    AuditOptions, Baseline, Finding, Noticed, Observed, ObservedEdge, ObservedEnd, Severity, audit, baseline,
+};
 use watertight_engine::Engine;
+use watertight_flows::{Ledger, completeness, resolve};
 
 /// Arguments of `audit`.
 #[derive(Args, Debug, Default)]
@@ -28,6 +32,9 @@ pub struct AuditArgs {
     /// Write all findings to FILE as accepted for now, and show none of them
     #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
     pub write_baseline: Option<PathBuf>,
+    /// Judge recorded flows as well (WT0062, WT0063): a file of flow records, or a ledger; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub flows: Vec<PathBuf>,
 }
 
 /// Runs it.
@@ -38,7 +45,36 @@ pub fn run(args: &AuditArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
     let source = source::load(ctx)?;
     // A document is kept, and read where the input is not at hand.
     let detail = if args.full || format == Format::Html { Detail::Full } else { Detail::List };
-    report(&source, detail, known.as_ref(), args.write_baseline.as_deref(), ctx)
+    report(&source, detail, known.as_ref(), args.write_baseline.as_deref(), observed, ctx)
+}
+
+/// A recording as the auditor takes it.
+fn observed(source: &Source, ledger: &Ledger) -> Observed {
+    let resolved = resolve(&source.world, ledger);
+    let complete = completeness(&source.world, ledger, &resolved);
+    let end = |end: &watertight_flows::End| match end {
+        watertight_flows::End::Workload(id) => ObservedEnd::Workload(*id),
+        watertight_flows::End::Node(id) => ObservedEnd::Node(*id),
+        watertight_flows::End::External { ip, .. } => ObservedEnd::External(*ip),
+    };
+    let edges = resolved.edges.iter().filter(|e| e.count > 0).map(|e| ObservedEdge {
+        from: end(&e.from),
+        to: end(&e.to),
+        protocol: e.protocol,
+        port: e.port,
+        count: e.count,
+        seen: recordings::time(e.first).zip(recordings::time(e.last)),
+    });
+    let lost = (complete.lost > 0).then(|| format!("the recorder lost {} events", complete.lost));
+    let jobs = complete
+        .unseen_schedules
+        .iter()
+        .map(|s| format!("{} did not run twice in the window", source.world.workload_name(s.workload)));
+    let mut incomplete: Vec<String> = lost.into_iter().chain(jobs).collect();
+    if incomplete.is_empty() && !complete.is_complete() {
+        incomplete.push("the recording is not complete".to_owned());
+    }
+    Observed { edges: edges.collect(), incomplete }
 }
 
 /// Options of the audit: defaults, the day, the clock, and what the readers noticed.
@@ -71,11 +107,12 @@ pub(super) fn report(
     detail: Detail,
     known: Option<&Baseline>,
     write: Option<&Path>,
+    observed: Option<Observed>,
     ctx: &mut Ctx<'_, '_>,
 ) -> Result<Exit, Failure> {
     let scope = ctx.scope(&source.world)?;
     let engine = Engine::new(&source.world);
-    let options = options(source, ctx);
+    let options = AuditOptions { observed, ..options(source, ctx) };
     let mut found = ctx.timed("audit", || audit(&engine, &options));
     let mut old = None;
     if let Some(file) = write {

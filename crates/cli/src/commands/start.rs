@@ -28,7 +28,7 @@ pub fn run(ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
-    let exit = report(&source, Detail::Screen, None, None, ctx)?;
+    let exit = report(&source, Detail::Screen, None, None, None, ctx)?;
     if format == Format::Table {
         ctx.print("\nNext: watertight connections      watertight blast --rank      watertight flows import --help\n")?;
     }
