@@ -1,13 +1,14 @@
 //! Questions about classes, rules and the outside that several lints ask.
 
 use crate::context::Ctx;
+use crate::fix::Fix;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use watertight_engine::classes::ClassId;
 use watertight_engine::reach::PortPair;
 use watertight_model::{
     Cidr, ContainerKind, Direction, Endpoint, Family, NamespaceId, Origin, PodId, PolicyRef, Protocol, Reason, RuleRef,
-    Workload, WorkloadId, WorkloadKind, addr,
+    Verdict, Workload, WorkloadId, WorkloadKind, addr,
 };
 
 /// All classes. Ends early when the lint's time is over.
@@ -138,6 +139,17 @@ pub(crate) fn sensitive<'c>(ctx: &'c Ctx<'_, '_>, class: ClassId) -> BTreeSet<Se
         }
     }
     out
+}
+
+/// The fix together with the DNS rule, if the pod may not look up names: a rule for it is of no use before that.
+pub(crate) fn with_names(ctx: &Ctx<'_, '_>, fix: Fix, pod: PodId) -> Fix {
+    let dns = ctx.dns();
+    if !dns.is_assumed() && dns.reached(ctx, None, pod, Protocol::Udp) != Some(Verdict::Deny) {
+        return fix;
+    }
+    let title = format!("{}, and look up names", fix.title);
+    let names = Fix::put(ctx.world, "", dns.policy(ctx, ctx.world.pods[pod.index()].namespace));
+    fix.and(title, names)
 }
 
 /// Blocks without public hosts, IPv4: this host, private use, shared use, loopback, link-local, multicast and reserved.

@@ -191,7 +191,8 @@ fn other_side(
         let selector = selector_for(ctx.world, *pod)?;
         let name = Str::from(format!("{}-{}", policy.name, if direction == Direction::Egress { "in" } else { "out" }));
         let made = write::policy(there, &name, selector, opposite(direction), vec![write::rule(vec![peer], ports)]);
-        fixes.push(Fix::put(ctx.world, title(ctx, direction, workload), made));
+        let fix = Fix::put(ctx.world, title(ctx, direction, workload), made);
+        fixes.push(if direction == Direction::Ingress { ask::with_names(ctx, fix, *pod) } else { fix });
     }
     fixes.into_iter().reduce(|all, one| all.and("the rules on the other side", one))
 }

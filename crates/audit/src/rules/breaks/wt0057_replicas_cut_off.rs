@@ -4,7 +4,7 @@ use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
 use crate::fix::Fix;
 use crate::rules::common::{flow, verdict, workload_object};
-use crate::rules::{Check, Lint, write};
+use crate::rules::{Check, Lint, ask, write};
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_engine::explain::selector_for;
 use watertight_engine::query::why;
@@ -69,7 +69,9 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         if let (false, Some(selector)) =
             (Direction::BOTH.into_iter().any(|d| denies(d).1), selector_for(ctx.world, *first))
         {
-            finding.fixes.extend(to_itself(ctx, id, &selector, &ports, &sides));
+            let fix = to_itself(ctx, id, &selector, &ports, &sides);
+            let egress = sides.contains(&Direction::Egress);
+            finding.fixes.extend(fix.map(|f| if egress { ask::with_names(ctx, f, *first) } else { f }));
         }
         out.push(finding);
     }
