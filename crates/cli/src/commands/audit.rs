@@ -42,7 +42,12 @@ pub fn run(args: &AuditArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
     let format = ctx.format(AuditView::FORMATS)?;
     ctx.warnings_are_findings = true;
     let known = args.baseline.as_deref().map(read_baseline).transpose()?;
+    let ledger = match args.flows.as_slice() {
+        [] => None,
+        flows => Some(recordings::read(&FlowsFrom { flows: flows.to_vec(), format: None }, ctx)?),
+    };
     let source = source::load(ctx)?;
+    let observed = ledger.map(|ledger| observed(&source, &ledger));
     // A document is kept, and read where the input is not at hand.
     let detail = if args.full || format == Format::Html { Detail::Full } else { Detail::List };
     report(&source, detail, known.as_ref(), args.write_baseline.as_deref(), observed, ctx)

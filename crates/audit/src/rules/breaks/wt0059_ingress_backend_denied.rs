@@ -21,8 +21,8 @@ pub(super) const LINT: Lint = Lint {
            controller's pods are those of workloads that carry the usual names (ingress, traefik, haproxy, contour, \
            envoy gateways); if there are none in the input, a pod of another namespace stands for them, and the \
            finding says that it is assumed.\n\nExample: Ingress `shop/web` to Service `web:80`, and `shop` admits \
-           only its own namespace.\n\nFix: a rule from the controller's namespace and pods; it is printed.\n\nSilent: some \
-           endpoint is reached; a Service without endpoints; controllers in their node's network.",
+           only its own namespace.\n\nFix: a rule from the controller's namespace and pods; it is printed.\n\nSilent: \
+           some endpoint is reached; a Service without endpoints; controllers in their node's network.",
     check: Check::World(check),
 };
 

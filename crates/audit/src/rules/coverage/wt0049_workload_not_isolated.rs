@@ -20,8 +20,8 @@ pub(super) const LINT: Lint = Lint {
     page: "Proves that no policy of any tier isolates an existing workload in a direction in which other workloads of \
            its namespace are isolated, and names the policy that misses it by one label.\n\nExample: `shop/batch` \
            (label `app: batch-v2`) is missed by the policy for `app: batch`.\n\nFix: a policy for it; a default deny \
-           for the namespace is printed.\n\nSilent: no workload of the namespace is isolated in this direction (WT0046, \
-           WT0047, WT0048); hostNetwork workloads (WT0091); workloads that a rule opens to everyone (WT0050).",
+           for the namespace is printed.\n\nSilent: no workload of the namespace is isolated in this direction \
+           (WT0046, WT0047, WT0048); hostNetwork workloads (WT0091); workloads that a rule opens to everyone (WT0050).",
     check: Check::World(check),
 };
 
