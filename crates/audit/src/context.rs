@@ -7,7 +7,8 @@ use crate::coverage::Coverage;
 use crate::dns::Dns;
 use crate::known::Known;
 use core::time::Duration;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use watertight_engine::Engine;
 use watertight_engine::query::evaluated;
 use watertight_engine::reach::Reach;
@@ -40,6 +41,7 @@ pub struct Ctx<'a, 'w> {
     pub(crate) known: Known,
     deadline: Cell<Option<Duration>>,
     overdue: Cell<bool>,
+    left_out: RefCell<BTreeMap<&'static str, usize>>,
 }
 
 /// A port that nothing uses: what it is open for is open for everything.
@@ -68,12 +70,14 @@ impl<'a, 'w> Ctx<'a, 'w> {
             known: Known::default(),
             deadline: Cell::new(None),
             overdue: Cell::new(false),
+            left_out: RefCell::default(),
         }
     }
 
     /// A lint begins.
     pub(crate) fn start_clock(&self) {
         self.overdue.set(false);
+        self.left_out.take();
         self.deadline.set(self.options.clock.map(|now| now() + self.options.lint_time));
     }
 
@@ -86,6 +90,17 @@ impl<'a, 'w> Ctx<'a, 'w> {
             self.overdue.set(now() > deadline);
         }
         self.overdue.get()
+    }
+
+    /// The running lint does not look at something, because of a bound of its own: what, in the plural. Counted, and said.
+    pub(crate) fn leave_out(&self, what: &'static str, how_many: usize) {
+        *self.left_out.borrow_mut().entry(what).or_default() += how_many;
+    }
+
+    /// What the running lint left out, in words; empty: nothing.
+    pub(crate) fn left_out(&self) -> String {
+        let all = self.left_out.borrow();
+        all.iter().map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(" and ")
     }
 
     /// Reachability of the whole cluster.

@@ -8,9 +8,28 @@ use watertight_model::{NodeId, Protocol, WorkloadId};
 pub struct Observed {
     /// Connections that were let through.
     pub edges: Vec<ObservedEdge>,
-    /// Why the recording cannot show that something is never used (lost events, CronJobs that did not run twice), in words;
-    /// empty: it is long enough and whole.
+    /// Whole days from the first record to the last.
+    pub days: u64,
+    /// What it may lack (lost events, connections that could not be placed, CronJobs that did not run twice), in words; empty:
+    /// nothing is known to be missing.
     pub incomplete: Vec<String>,
+}
+
+/// Days of a recording that can show that something is not used: every weekday.
+const DAYS_WANTED: u64 = 7;
+
+impl Observed {
+    /// Why the recording cannot show that something is never used, in words; empty: it can.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut out = self.incomplete.clone();
+        if self.days < DAYS_WANTED {
+            out.push(format!("it covers {} of the {DAYS_WANTED} days that are wanted", self.days));
+        }
+        if self.edges.is_empty() {
+            out.push("it holds no connection".to_owned());
+        }
+        out
+    }
 }
 
 /// Connections between the same two ends on the same port.

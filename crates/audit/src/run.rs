@@ -1,7 +1,7 @@
-//! Runs one lint: what it panics over, or has no time for, costs its own findings and nobody else's.
+//! Runs one lint: what it panics over, has no time for or leaves out costs its own findings and nobody else's, and is said.
 
 use crate::context::Ctx;
-use crate::finding::{Finding, Status};
+use crate::finding::{Finding, Severity, Status};
 use crate::rules::{Check, Lint, NOT_FINISHED};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,21 +16,29 @@ pub(crate) fn one(ctx: &Ctx<'_, '_>, lint: &Lint, out: &mut Vec<Finding>) {
         check(ctx, &mut own);
     }));
     debug_assert!(own.iter().all(|f| f.rule == lint.code), "{} reports as itself", lint.code);
-    let why = match ended {
-        Ok(()) if !ctx.is_overdue() => {
+    let mut severity = NOT_FINISHED.severity;
+    let why = match (ended, ctx.left_out()) {
+        (Ok(()), left_out) if !ctx.is_overdue() => {
             out.append(&mut own);
-            return;
+            if left_out.is_empty() {
+                return;
+            }
+            severity = Severity::Note;
+            format!("did not look at {left_out}: there may be more findings of it")
         }
-        Ok(()) => {
+        (Ok(()), _) => {
             out.append(&mut own);
             format!("ran over its {} s: there may be more findings of it", ctx.options.lint_time.as_secs())
         }
-        Err(panic) => format!("failed ({}): its findings are missing", words(&*panic)),
+        (Err(panic), _) => format!("failed ({}): its findings are missing", words(&*panic)),
     };
     let message = format!("{} {} {why}", lint.code, lint.name);
-    let mut finding = NOT_FINISHED.finding(format!("lint {}", lint.code), None, message);
+    let mut finding = NOT_FINISHED.finding(format!("lint {}", lint.code), None, message).at_severity(severity);
     finding.status = Status::Proved;
-    finding.help = Some("save the input with --save and report it".to_owned());
+    finding.help = Some(match severity {
+        Severity::Note => "narrow the rules it names, or audit fewer namespaces at once".to_owned(),
+        Severity::Warning | Severity::Error => "save the input with --save and report it".to_owned(),
+    });
     out.push(finding);
 }
 
@@ -44,7 +52,6 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use super::*;
     use crate::context::{AuditOptions, Fresh};
-    use crate::finding::Severity;
     use core::time::Duration;
     use std::cell::Cell;
     use watertight_engine::Engine;
@@ -69,6 +76,12 @@ mod tests {
     const SLOW: Lint = lint(|ctx, out| {
         while !ctx.is_overdue() {}
         out.push(SLOW.finding("x".to_owned(), None, "one of many".to_owned()));
+    });
+
+    const SHORT: Lint = lint(|ctx, out| {
+        ctx.leave_out("broad peers", 2);
+        ctx.leave_out("broad peers", 1);
+        out.push(SHORT.finding("x".to_owned(), None, "found".to_owned()));
     });
 
     thread_local!(static NOW: Cell<u64> = const { Cell::new(0) });
@@ -106,5 +119,13 @@ mod tests {
         let rules: Vec<&str> = out.iter().map(|(rule, _)| *rule).collect();
         assert_eq!(rules, ["WT9999", "WT0103", "WT9999"]);
         assert!(out[0].1.contains("one of many") && out[1].1.contains("ran over its 20 s"), "{out:?}");
+    }
+
+    #[test]
+    fn what_a_lint_leaves_out_is_counted_and_its_own() {
+        let out = found(&[&SHORT, &SOUND]);
+        let rules: Vec<&str> = out.iter().map(|(rule, _)| *rule).collect();
+        assert_eq!(rules, ["WT9999", "WT0103", "WT9999"]);
+        assert!(out[1].1.contains("did not look at 3 broad peers: there may be more findings"), "{out:?}");
     }
 }

@@ -7,7 +7,9 @@ use crate::text::count;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use watertight_flows::{Edge, End, Format, ImportStats, Ledger, LedgerError, Resolved};
+use watertight_audit::{Observed, ObservedEdge, ObservedEnd};
+use watertight_flows::{Edge, End, Format, ImportStats, Ledger, LedgerError, Resolved, completeness, resolve};
+use watertight_model::World;
 
 /// Formats of records on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -156,6 +158,47 @@ pub fn edges(resolved: &Resolved) -> Vec<watertight_learn::Edge> {
         days: e.days,
     };
     resolved.edges.iter().map(edge).collect()
+}
+
+/// A recording as the auditor takes it.
+pub fn observed(world: &World, ledger: &Ledger) -> Observed {
+    let resolved = resolve(world, ledger);
+    let complete = completeness(world, ledger, &resolved);
+    let end = |end: &End| match end {
+        End::Workload(id) => ObservedEnd::Workload(*id),
+        End::Node(id) => ObservedEnd::Node(*id),
+        End::External { ip, .. } => ObservedEnd::External(*ip),
+    };
+    let edges = resolved.edges.iter().filter(|e| e.count > 0).map(|e| ObservedEdge {
+        from: end(&e.from),
+        to: end(&e.to),
+        protocol: e.protocol,
+        port: e.port,
+        count: e.count,
+        seen: time(e.first).zip(time(e.last)),
+    });
+    let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
+    let sum = |of: fn(&ImportStats) -> u64| ledger.inputs().map(|i| of(&i.stats)).sum::<u64>();
+    let mut incomplete = Vec::new();
+    let mut lacks = |n: u64, what: &str, words: &str| {
+        if n > 0 {
+            incomplete.push(format!("{} {words}", number(n, what)));
+        }
+    };
+    lacks(complete.lost, "event", "lost by the recorder");
+    lacks(sum(|s| s.malformed), "line", "could not be read");
+    lacks(sum(|s| s.unknown_direction), "line", "without a direction");
+    lacks(resolved.unresolved.len() as u64, "edge", "could not be placed and judged");
+    for job in &complete.unseen_schedules {
+        let next = job.next.and_then(time).map(|t| format!(", and runs next at {t}")).unwrap_or_default();
+        incomplete.push(format!(
+            "{} ran {} in it{next}",
+            world.workload_name(job.workload),
+            number(job.runs as u64, "time")
+        ));
+    }
+    let days = u64::try_from((complete.last - complete.first) / 86_400).unwrap_or_default();
+    Observed { edges: edges.collect(), days, incomplete }
 }
 
 /// A time in seconds since the Unix epoch, as RFC 3339; `None` for 0, which stands for "never".

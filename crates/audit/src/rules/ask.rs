@@ -8,7 +8,7 @@ use watertight_engine::classes::ClassId;
 use watertight_engine::reach::PortPair;
 use watertight_model::{
     Cidr, ContainerKind, Direction, Endpoint, Family, NamespaceId, Origin, PodId, PolicyRef, Protocol, Reason, RuleRef,
-    Verdict, Workload, WorkloadId, WorkloadKind, addr,
+    Verdict, Workload, WorkloadId, addr,
 };
 
 /// All classes. Ends early when the lint's time is over.
@@ -102,18 +102,10 @@ pub(crate) fn is_shared(ctx: &Ctx<'_, '_>, ns: NamespaceId) -> bool {
     ctx.options.shared_namespaces.iter().any(|s| **s == **name)
 }
 
-/// Names by which ingress controllers are known.
-const CONTROLLERS: [&str; 6] = ["ingress", "traefik", "haproxy", "contour", "envoy", "nginx-gateway"];
-
-/// Classes of the ingress controllers: running workloads, they or their namespace with one of the usual names.
+/// Classes of the ingress controllers.
 pub(crate) fn controllers(ctx: &Ctx<'_, '_>) -> BTreeSet<ClassId> {
-    let known = |name: &str| CONTROLLERS.iter().any(|c| name.contains(c));
-    let pods = ctx.world.pods.iter().enumerate().filter(|(_, pod)| {
-        let workload = &ctx.world.workloads[pod.workload.index()];
-        let runs = !matches!(workload.kind, WorkloadKind::Job | WorkloadKind::CronJob);
-        runs && !pod.host_network && (known(&workload.name) || known(&ctx.world.namespaces[pod.namespace.index()].name))
-    });
-    pods.filter_map(|(i, _)| ctx.engine.classes().class_of(PodId::at(i))).collect()
+    let pods = watertight_engine::entry::controllers(ctx.world);
+    pods.into_iter().filter_map(|pod| ctx.engine.classes().class_of(pod)).collect()
 }
 
 /// Workloads that people marked as those that matter most, sorted.

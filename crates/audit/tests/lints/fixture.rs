@@ -63,14 +63,15 @@ impl Case {
                 Some(("budget", share)) => out.blast_budget = share.parse().ok(),
                 Some(("hops", n)) => out.protected_hops = n.parse().unwrap_or(out.protected_hops),
                 Some(("sensitive-clients", n)) => out.sensitive_clients = n.parse().unwrap_or(out.sensitive_clients),
-                Some(("observed" | "incomplete", _)) => {}
+                Some(("observed" | "incomplete" | "days", _)) => {}
                 _ => assert!(option == "lenient-cidr", "unknown option `{option}`"),
             }
         }
         out
     }
 
-    /// `observed=shop/web>data/db:5432 x912` and `incomplete=the recorder lost 3 events`: what was recorded, in this world.
+    /// `observed=shop/web>data/db:5432 x912`, `days=2` (else 14) and `incomplete=the recorder lost 3 events`: what was recorded,
+    /// in this world.
     pub(crate) fn observed(&self, world: &World) -> Option<Observed> {
         let workload = |name: &str| {
             let (ns, name) = name.split_once('/')?;
@@ -99,8 +100,12 @@ impl Case {
             assert!(edge.is_some(), "`observed={text}` is no edge of this world");
             edge
         };
-        (!edges.is_empty())
-            .then(|| Observed { edges: edges.iter().filter_map(read).collect(), incomplete: all("incomplete") })
+        let days = all("days").first().map_or(Some(14), |d| d.parse().ok())?;
+        (!edges.is_empty()).then(|| Observed {
+            edges: edges.iter().filter_map(read).collect(),
+            days,
+            incomplete: all("incomplete"),
+        })
     }
 }
 

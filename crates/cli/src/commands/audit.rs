@@ -11,11 +11,8 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
-use watertight_audit::{
-    AuditOptions, Baseline, Finding, Noticed, Observed, ObservedEdge, ObservedEnd, Severity, audit, baseline,
-};
+use watertight_audit::{AuditOptions, Baseline, Finding, Noticed, Observed, Severity, audit, baseline};
 use watertight_engine::Engine;
-use watertight_flows::{Ledger, completeness, resolve};
 
 /// Arguments of `audit`.
 #[derive(Args, Debug, Default)]
@@ -47,39 +44,13 @@ pub fn run(args: &AuditArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
         flows => Some(recordings::read(&FlowsFrom { flows: flows.to_vec(), format: None }, ctx)?),
     };
     let source = source::load(ctx)?;
-    let observed = ledger.map(|ledger| observed(&source, &ledger));
+    let observed = ledger.map(|ledger| recordings::observed(&source.world, &ledger));
+    if let Some(doubts) = observed.as_ref().map(Observed::doubts).filter(|d| !d.is_empty()) {
+        ctx.warn(&format!("the recording does not show what is never used (WT0063): {}", doubts.join("; ")));
+    }
     // A document is kept, and read where the input is not at hand.
     let detail = if args.full || format == Format::Html { Detail::Full } else { Detail::List };
     report(&source, detail, known.as_ref(), args.write_baseline.as_deref(), observed, ctx)
-}
-
-/// A recording as the auditor takes it.
-fn observed(source: &Source, ledger: &Ledger) -> Observed {
-    let resolved = resolve(&source.world, ledger);
-    let complete = completeness(&source.world, ledger, &resolved);
-    let end = |end: &watertight_flows::End| match end {
-        watertight_flows::End::Workload(id) => ObservedEnd::Workload(*id),
-        watertight_flows::End::Node(id) => ObservedEnd::Node(*id),
-        watertight_flows::End::External { ip, .. } => ObservedEnd::External(*ip),
-    };
-    let edges = resolved.edges.iter().filter(|e| e.count > 0).map(|e| ObservedEdge {
-        from: end(&e.from),
-        to: end(&e.to),
-        protocol: e.protocol,
-        port: e.port,
-        count: e.count,
-        seen: recordings::time(e.first).zip(recordings::time(e.last)),
-    });
-    let lost = (complete.lost > 0).then(|| format!("the recorder lost {} events", complete.lost));
-    let jobs = complete
-        .unseen_schedules
-        .iter()
-        .map(|s| format!("{} did not run twice in the window", source.world.workload_name(s.workload)));
-    let mut incomplete: Vec<String> = lost.into_iter().chain(jobs).collect();
-    if incomplete.is_empty() && !complete.is_complete() {
-        incomplete.push("the recording is not complete".to_owned());
-    }
-    Observed { edges: edges.collect(), incomplete }
 }
 
 /// Options of the audit: defaults, the day, the clock, and what the readers noticed.
@@ -117,6 +88,7 @@ pub(super) fn report(
 ) -> Result<Exit, Failure> {
     let scope = ctx.scope(&source.world)?;
     let engine = Engine::new(&source.world);
+    let recorded_whole = observed.as_ref().is_none_or(|o| o.incomplete.is_empty());
     let options = AuditOptions { observed, ..options(source, ctx) };
     let mut found = ctx.timed("audit", || audit(&engine, &options));
     let mut old = None;
@@ -134,7 +106,7 @@ pub(super) fn report(
     }
     let view = AuditView::of(&engine, &found, old.as_deref(), scope, detail);
     ctx.emit(&view)?;
-    Ok(ctx.findings(view.worst()).worst(ctx.unless_whole(found.certainty.whole)))
+    Ok(ctx.findings(view.worst()).worst(ctx.unless_whole(found.certainty.whole && recorded_whole)))
 }
 
 fn read_baseline(file: &Path) -> Result<Baseline, Failure> {

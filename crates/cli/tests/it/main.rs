@@ -10,6 +10,7 @@ mod docs;
 mod findings;
 mod formats;
 mod live;
+mod observed;
 mod published;
 mod rendered;
 mod schema;

@@ -78,7 +78,11 @@ fn by_this_alone<'w>(
     let (protocol, port) = a_port(rule);
     let (mut open, mut witness) = (Vec::new(), None);
     let inside = ctx.scope().peer(policy, peer).sure.into_iter().filter(|c| *c != target && !others.contains(c));
-    for class in inside.take(ASKED) {
+    let inside: Vec<ClassId> = inside.collect();
+    if let more @ 1.. = inside.len().saturating_sub(ASKED) {
+        ctx.leave_out("kinds of pods in blocks that hold more than 256 of them", more);
+    }
+    for class in inside.into_iter().take(ASKED) {
         let (own, other) = (ask::end(ctx, target), ask::end(ctx, class));
         let (from, to) = if this.direction == Direction::Egress { (own, other) } else { (other, own) };
         let asked = flow(from, to, protocol, port);

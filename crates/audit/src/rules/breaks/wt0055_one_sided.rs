@@ -43,7 +43,7 @@ pub(super) const INGRESS: Lint = Lint {
     check: Check::World(|ctx, out| check(ctx, out, Direction::Ingress)),
 };
 
-/// Pairs that are looked at for one peer: a peer of more is broad, whatever its labels.
+/// Pairs that are looked at for one peer: a peer of more is broad, whatever its labels, and counted as left out.
 const PAIRS: usize = 4096;
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, direction: Direction) {
@@ -56,7 +56,11 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, direction: Direction) {
                 Some(pod) => ctx.engine.classes().class_of(pod).into_iter().collect(),
                 None => ctx.scope().peer(policy, peer).sure,
             };
-            if subjects.is_empty() || others.is_empty() || subjects.len() * others.len() > PAIRS {
+            if subjects.is_empty() || others.is_empty() {
+                continue;
+            }
+            if subjects.len() * others.len() > PAIRS {
+                ctx.leave_out("peers of more than 4,096 pairs of kinds of pods", 1);
                 continue;
             }
             let found = sides(ctx, direction, rule, &subjects, &others);

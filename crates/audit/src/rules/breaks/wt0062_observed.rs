@@ -34,8 +34,8 @@ pub(super) const UNUSED: Lint = Lint {
     page: "Needs recorded flows (`--flows`). Proves that no connection that was seen is admitted by the rule, while the \
            rule selects pods.\n\nExample: `from` the namespace `legacy`, and no connection in 14 days.\n\nFix: a \
            candidate for removal; what it opens is shown by `watertight connections`.\n\nSilent: the evidence is \
-           incomplete (events were lost, a CronJob did not run twice in the window); the rule selects nothing; no \
-           recording.",
+           incomplete (less than seven days, events were lost, connections could not be placed, a CronJob did not run \
+           twice in the window), which is said; the rule selects nothing; no recording.",
     check: Check::World(unused),
 };
 
@@ -118,7 +118,7 @@ fn words(ctx: &Ctx<'_, '_>, edge: &ObservedEdge) -> String {
 
 fn unused(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     let Some(flows) = Flows::of(ctx) else { return };
-    if !flows.observed.incomplete.is_empty() || flows.observed.edges.is_empty() {
+    if !flows.observed.doubts().is_empty() {
         return;
     }
     let mut used: BTreeSet<RuleRef> = BTreeSet::new();
@@ -138,7 +138,8 @@ fn unused(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
             continue;
         }
         let message = format!(
-            "no recorded connection used {} rule {j} for {}",
+            "no connection recorded in {} days used {} rule {j} for {}",
+            flows.observed.days,
             direction.name(),
             some(&ask::names(ctx, &ask::workloads(ctx, subjects.iter().copied())))
         );

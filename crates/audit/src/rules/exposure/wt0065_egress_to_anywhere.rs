@@ -17,9 +17,9 @@ pub(super) const LINT: Lint = Lint {
     summary: "pods isolated for egress may connect to every public address on every port, by a rule",
     page: "Whoever takes such a pod can send data anywhere and fetch tools from anywhere. Proves that a rule allows \
            every public address on every port; a few exceptions change nothing.\n\nExample: `egress: [{}]`, or \
-           `0.0.0.0/0` without ports.\n\nFix: the blocks and ports in use (from recorded flows), or a proxy.\n\nSilent: \
-           pods that are not isolated for egress (WT0048); rules with ports; blocks that leave out more than a /8 of \
-           public addresses.",
+           `0.0.0.0/0` without ports.\n\nFix: the blocks and ports in use (from recorded flows), or a \
+           proxy.\n\nSilent: pods that are not isolated for egress (WT0048); rules with ports; blocks that leave out \
+           more than a /8 of public addresses.",
     check: Check::World(check),
 };
 

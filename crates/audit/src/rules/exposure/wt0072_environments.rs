@@ -18,10 +18,10 @@ pub(super) const LINT: Lint = Lint {
     page: "Namespaces carry their environment in a label (`env`, `environment` or `stage`), ordered dev, test, \
            staging, prod. Proves that workloads of one environment reach workloads of another on any port, and says \
            which rule or default lets them; both ways are one finding. Critical from low to high; an error where only \
-           the more trusted side may connect, by a rule. Paths over several hops are WT0073.\n\nExample: `dev/shell` reaches `prod/db` by \
-           default.\n\nFix: a default deny on the higher side, or an Admin-tier Deny between the two.\n\nSilent: \
-           environments that are not in the order; from high to low because nothing isolates either side (WT0046, WT0048); namespaces declared shared, such as monitoring and \
-           ingress.",
+           the more trusted side may connect, by a rule. Paths over several hops are WT0073.\n\nExample: `dev/shell` \
+           reaches `prod/db` by default.\n\nFix: a default deny on the higher side, or an Admin-tier Deny between the \
+           two.\n\nSilent: environments that are not in the order; from high to low because nothing isolates either \
+           side (WT0046, WT0048); namespaces declared shared, such as monitoring and ingress.",
     check: Check::World(check),
 };
 

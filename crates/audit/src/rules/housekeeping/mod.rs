@@ -23,11 +23,11 @@ pub(crate) const NOT_FINISHED: Lint = Lint {
     code: "WT0103",
     name: "lint-not-finished",
     severity: Severity::Error,
-    summary: "a lint failed or ran over its time, so its findings are not complete",
+    summary: "a lint failed, ran over its time or left something out, so its findings are not complete",
     page: "Each lint runs on its own: if one fails, or needs longer than its time on a very large cluster, the others go \
-           on, and this finding says which one did not finish. No finding of that lint is not the same as nothing \
-           found.\n\nFix: report it with the input (`--save`); for time, audit fewer namespaces at once or give more \
-           time in the configuration.",
+           on, and this finding says which one did not finish. A note if it left something out by a bound of its own, \
+           with how much. No finding of that lint is not the same as nothing found.\n\nFix: report it with the input \
+           (`--save`); for time, audit fewer namespaces at once or give more time in the configuration.",
     check: Check::Audit,
 };
 
