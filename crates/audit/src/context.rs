@@ -100,7 +100,7 @@ impl<'a, 'w> Ctx<'a, 'w> {
     /// What the running lint left out, in words; empty: nothing.
     pub(crate) fn left_out(&self) -> String {
         let all = self.left_out.borrow();
-        all.iter().map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(" and ")
+        all.iter().map(|(what, n)| format!("{what} ({n})")).collect::<Vec<_>>().join(" and ")
     }
 
     /// Reachability of the whole cluster.

@@ -107,8 +107,9 @@ impl Default for AuditOptions {
 /// Azure, 100.100.100.200 of Alibaba, 169.254.170.2 of ECS) are for those who run there to add: elsewhere they are noise.
 const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 
-/// TCP ports of data stores and administration (IANA, and the vendors' defaults).
-const SENSITIVE: [(u16, &str); 22] = [
+/// TCP ports of data stores and administration (IANA, and the vendors' defaults). Not the kubelet's 10250: no pod is one, and
+/// webhooks and metrics-server usually listen there.
+const SENSITIVE: [(u16, &str); 21] = [
     (22, "SSH"),
     (1433, "SQL Server"),
     (1521, "Oracle"),
@@ -127,7 +128,6 @@ const SENSITIVE: [(u16, &str); 22] = [
     (9092, "Kafka"),
     (9200, "Elasticsearch"),
     (9300, "Elasticsearch"),
-    (10250, "the kubelet"),
     (11211, "memcached"),
     (26257, "CockroachDB"),
     (27017, "MongoDB"),

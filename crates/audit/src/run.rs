@@ -126,6 +126,6 @@ mod tests {
         let out = found(&[&SHORT, &SOUND]);
         let rules: Vec<&str> = out.iter().map(|(rule, _)| *rule).collect();
         assert_eq!(rules, ["WT9999", "WT0103", "WT9999"]);
-        assert!(out[1].1.contains("did not look at 3 broad peers: there may be more findings"), "{out:?}");
+        assert!(out[1].1.contains("did not look at broad peers (3): there may be more findings"), "{out:?}");
     }
 }

@@ -56,6 +56,11 @@ pub(crate) fn one_per_class(ctx: &Ctx<'_, '_>, pods: &[PodId]) -> Vec<PodId> {
     pods.iter().copied().filter(|p| ctx.engine.classes().class_of(*p).is_some_and(|c| seen.insert(c))).collect()
 }
 
+/// A number of things: `1 pod`, `2 pods`.
+pub(crate) fn count(n: usize, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A new connection.
 pub(crate) fn flow(from: Endpoint, to: Endpoint, protocol: Protocol, port: u16) -> Flow {
     Flow { from, to, l4: L4::Port(protocol, port), via_service: false }

@@ -147,7 +147,6 @@ fn fixtures_hold() {
 
 /// A lint without a case in which it fires, and a near twin in which it does not, is not finished.
 #[test]
-#[ignore = "the fixtures of the older lints are being written"]
 fn every_lint_has_a_case_and_a_twin() {
     let mut complaints = Vec::new();
     let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();

@@ -46,7 +46,7 @@ fn a_recorded_connection_that_would_be_denied_is_an_error() {
     let found = told(&candidate, "WT0062");
     assert_eq!(found.len(), 1, "{found:?}");
     let (object, message) = &found[0];
-    assert_eq!(object, "NetworkPolicy shop/api-in");
+    assert_eq!(object, "shop/api-in");
     for part in ["monitoring/prometheus to shop/api TCP 9090 (3 times", "no ingress rule of shop/api-in"] {
         assert!(message.contains(part), "{part}: {message}");
     }
@@ -61,7 +61,7 @@ fn a_rule_is_unused_only_if_the_recording_would_have_shown_it() {
     let whole = audit(&without_db(10));
     let found = told(&whole, "WT0063");
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].0, "NetworkPolicy shop/db-in");
+    assert_eq!(found[0].0, "shop/db-in");
     assert!(found[0].1.contains("recorded in 9 days used ingress rule 0 for shop/db"), "{found:?}");
     assert!(!whole.stderr.contains("WT0063"), "{}", whole.stderr);
     // The same rule in use.

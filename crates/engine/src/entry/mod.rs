@@ -89,6 +89,10 @@ pub fn entries(engine: &Engine<'_>) -> Vec<Entry> {
     let direct = out.clone();
     walk.ingresses(&direct, &mut out);
     walk.routes(&direct, &mut out);
+    most_open(out)
+}
+
+fn most_open(mut out: Vec<Entry>) -> Vec<Entry> {
     // Several ways through one object (two parents of a route, two ports of a Service): the most open one counts.
     let openness = |v: Verdict| match v {
         Verdict::Allow => 0,
@@ -99,6 +103,16 @@ pub fn entries(engine: &Engine<'_>) -> Vec<Entry> {
     out.sort_by_key(key);
     out.dedup_by(|a, b| (a.by, a.pod, a.protocol, a.port) == (b.by, b.pod, b.protocol, b.port));
     out
+}
+
+/// What Ingresses and routes publish, without asking how traffic comes to the proxies: `deny` says that policy keeps every known
+/// proxy out, and [`Doubt::ProxyUnknown`] that none is known. By object, pod and port.
+pub fn published(engine: &Engine<'_>) -> Vec<Entry> {
+    let mut walk = Walk { engine, outside: FxHashMap::default() };
+    let mut out = Vec::new();
+    walk.ingresses(&[], &mut out);
+    walk.routes(&[], &mut out);
+    most_open(out)
 }
 
 struct Walk<'e, 'w> {

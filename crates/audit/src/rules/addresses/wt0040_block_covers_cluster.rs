@@ -2,7 +2,7 @@
 
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
-use crate::rules::common::{a_port, flow, policy_object, rules};
+use crate::rules::common::{a_port, count, flow, policy_object, rules};
 use crate::rules::{Check, Lint, ask};
 use std::collections::BTreeSet;
 use watertight_engine::classes::ClassId;
@@ -22,7 +22,8 @@ pub(super) const LINT: Lint = Lint {
            and that pods are reached by this block alone. Says how many nodes and Services it holds beside \
            them.\n\nExample: egress `0.0.0.0/0` except `169.254.169.254/32`: every pod is reachable too.\n\nFix: \
            except the pod, Service and node ranges; selectors for peers in the cluster.\n\nSilent: single addresses; \
-           blocks that hold no pod for certain; pods that another peer or rule lets through anyway.",
+           blocks that hold no pod for certain; pods in their node's network; pods that another peer or rule lets \
+           through anyway.",
     check: Check::World(check),
 };
 
@@ -77,8 +78,9 @@ fn by_this_alone<'w>(
     let others: BTreeSet<ClassId> = others.collect();
     let (protocol, port) = a_port(rule);
     let (mut open, mut witness) = (Vec::new(), None);
-    let inside = ctx.scope().peer(policy, peer).sure.into_iter().filter(|c| *c != target && !others.contains(c));
-    let inside: Vec<ClassId> = inside.collect();
+    // Pods in their node's network have its address: they are counted as nodes.
+    let asked = |c: &ClassId| *c != target && !others.contains(c) && !ask::on_host_network(ctx, *c);
+    let inside: Vec<ClassId> = ctx.scope().peer(policy, peer).sure.into_iter().filter(asked).collect();
     if let more @ 1.. = inside.len().saturating_sub(ASKED) {
         ctx.leave_out("kinds of pods in blocks that hold more than 256 of them", more);
     }
@@ -102,10 +104,11 @@ fn beside(ctx: &Ctx<'_, '_>, block: &IpBlock) -> String {
         |ip: &std::net::IpAddr| block.cidr.cidr.contains(*ip) && !block.except.iter().any(|e| e.cidr.contains(*ip));
     let nodes = ctx.world.nodes.iter().filter(|n| n.addresses.iter().any(holds)).count();
     let services = ctx.service_addresses().keys().filter(|ip| holds(ip)).count();
+    let service = |n: usize| format!("{n} Service address{}", if n == 1 { "" } else { "es" });
     match (nodes, services) {
         (0, 0) => String::new(),
-        (n, 0) => format!("; it holds {n} nodes too"),
-        (0, n) => format!("; it holds {n} Service addresses too"),
-        (n, m) => format!("; it holds {n} nodes and {m} Service addresses too"),
+        (n, 0) => format!("; it holds {} too", count(n, "node")),
+        (0, n) => format!("; it holds {} too", service(n)),
+        (n, m) => format!("; it holds {} and {} too", count(n, "node"), service(m)),
     }
 }

@@ -1,10 +1,12 @@
 //! WT0046: a namespace whose pods are open in both directions.
 
 use crate::context::Ctx;
+use crate::coverage::WorkloadCoverage;
 use crate::finding::{Finding, Severity, Status, some};
 use crate::rules::consequences::of_open_egress;
 use crate::rules::{Check, Lint};
-use watertight_model::Verdict;
+use std::collections::BTreeSet;
+use watertight_model::{NamespaceId, Verdict};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
@@ -16,25 +18,27 @@ pub(super) const LINT: Lint = Lint {
            pod of the cluster reaches it, and it reaches any pod. Namespaces without policies are the stepping stones \
            on the way to those that have them.\n\nExample: `dev` has 14 workloads and no NetworkPolicy.\n\nFix: a \
            default deny with the DNS rule and the rules in use (`watertight learn`).\n\nSilent: another tier isolates \
-           the pods. In kube-system it is a note.",
+           the pods; all pods are in their node's network. In kube-system it is a note.",
     check: Check::World(check),
 };
 
 fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
+    // Of pods in their node's network policy has nothing to say.
+    let can = |w: &WorkloadCoverage| (!w.host_network).then(|| ctx.world.workloads[w.workload.index()].namespace);
+    let with_pods: BTreeSet<NamespaceId> = ctx.coverage().workloads.iter().filter_map(can).collect();
     let open: Vec<_> = ctx
         .coverage()
         .namespaces
         .iter()
         .filter(|n| {
-            n.ingress.total > 0
+            with_pods.contains(&n.namespace)
                 && n.ingress.covered + n.ingress.unclear + n.egress.covered + n.egress.unclear == 0
                 && n.default_deny_ingress == Verdict::Deny
                 && n.default_deny_egress == Verdict::Deny
         })
         .collect();
     let name = |n: &&crate::coverage::NamespaceCoverage| ctx.world.namespaces[n.namespace.index()].name.to_string();
-    let with_pods = ctx.coverage().namespaces.iter().filter(|n| n.ingress.total > 0).count();
-    if open.len() == with_pods && open.len() > 1 {
+    if open.len() == with_pods.len() && open.len() > 1 {
         // One root cause: nobody has begun.
         let names: Vec<String> = open.iter().map(name).collect();
         let message = format!(
@@ -54,9 +58,12 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
     }
     for n in open {
         let namespace = &ctx.world.namespaces[n.namespace.index()];
+        let (whom, them, they) = match n.ingress.total {
+            1 => ("its only workload".to_owned(), "it", "it reaches"),
+            total => (format!("any of its {total} workloads"), "them", "they reach"),
+        };
         let message = format!(
-            "no policy isolates any of its {} workloads: every pod of the cluster reaches them, and they reach every pod{}",
-            n.ingress.total,
+            "no policy isolates {whom}: every pod of the cluster reaches {them}, and {they} every pod{}",
             beside(&of_open_egress(ctx, n.namespace))
         );
         let mut finding = LINT.finding(format!("namespace {}", namespace.name), namespace.origin, message);
@@ -72,5 +79,5 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
 }
 
 fn beside(reached: &[String]) -> String {
-    if reached.is_empty() { String::new() } else { format!(", and {}", some(reached)) }
+    if reached.is_empty() { String::new() } else { format!(", {}", some(reached)) }
 }

@@ -5,7 +5,7 @@ use crate::coverage::NamespaceCoverage;
 use crate::finding::{Finding, Severity, some};
 use crate::fix::Fix;
 use crate::rules::ask;
-use crate::rules::common::flow;
+use crate::rules::common::{count, flow};
 use crate::rules::consequences::of_open_egress;
 use crate::rules::write::default_deny;
 use crate::rules::{Check, Lint};
@@ -52,10 +52,12 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>, egress: bool) {
         let namespace = &ctx.world.namespaces[n.namespace.index()];
         let (verb, kind) = if egress { ("reaches", "Egress") } else { ("accepts", "Ingress") };
         let message = format!(
-            "a pod deployed tomorrow {verb} everything: {} of {} workloads are isolated for {}, by name",
+            "a pod deployed tomorrow {verb} everything: {} of {} {} isolated for {}{}",
             own.covered,
-            own.total,
-            kind.to_lowercase()
+            count(own.total, "workload"),
+            if own.total == 1 { "is" } else { "are" },
+            kind.to_lowercase(),
+            if own.covered == 0 { "" } else { ", by name" }
         );
         let reached = if egress { of_open_egress(ctx, n.namespace) } else { Vec::new() };
         let message = if reached.is_empty() { message } else { format!("{message}; in reach: {}", some(&reached)) };

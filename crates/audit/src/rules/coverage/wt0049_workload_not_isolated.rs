@@ -4,7 +4,7 @@ use crate::context::Ctx;
 use crate::coverage::NamespaceCoverage;
 use crate::finding::{Finding, Severity, some};
 use crate::fix::Fix;
-use crate::rules::common::in_namespace;
+use crate::rules::common::{count, in_namespace};
 use crate::rules::{Check, Lint, ask, write};
 use std::collections::BTreeSet;
 use watertight_engine::explain::words;
@@ -49,9 +49,11 @@ fn missed(ctx: &Ctx<'_, '_>, n: &NamespaceCoverage, direction: Direction, covere
     let names = ask::names(ctx, &workloads);
     let verb = if names.len() == 1 { "is" } else { "are" };
     let message = format!(
-        "{} {verb} not isolated for {}, though {covered} other workloads of the namespace are",
+        "{} {verb} not isolated for {}, though {} of the namespace {}",
         some(&names),
         direction.name(),
+        count(covered, "other workload"),
+        if covered == 1 { "is" } else { "are" }
     );
     let namespace = &ctx.world.namespaces[n.namespace.index()];
     let object = format!("namespace {}", namespace.name);

@@ -30,21 +30,42 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         let entry = found.entry((ask::namespace(ctx, class), rules)).or_insert_with(|| (BTreeSet::new(), witness));
         entry.0.insert(class);
     }
-    for ((_, rules), (classes, witness)) in found {
-        let Some(first) = rules.first() else { continue };
-        let names = ask::names(ctx, &ask::workloads(ctx, classes));
-        let message = format!(
-            "{} may connect to every public address on every port, by {}",
-            some(&names),
-            rule_names(ctx.engine, &rules)
-        );
-        let (object, at) = ask::rule(ctx, *first);
-        let mut finding = LINT.finding(object, Some(at), message);
-        finding.affected = names.len();
-        finding.witness = Some(witness);
-        finding.help = Some("name the blocks and ports in use, or send such traffic through a proxy".to_owned());
-        out.push(finding);
+    let mut by_namespace: BTreeMap<NamespaceId, Vec<Open>> = BTreeMap::new();
+    for ((ns, rules), (classes, witness)) in found {
+        by_namespace.entry(ns).or_default().push(Open { rules, classes, witness });
     }
+    for (ns, open) in by_namespace {
+        if open.len() > SEPARATE {
+            let object = format!("namespace {}", ctx.world.namespaces[ns.index()].name);
+            out.extend(finding(ctx, Some(object), &open));
+        } else {
+            out.extend(open.iter().filter_map(|one| finding(ctx, None, std::slice::from_ref(one))));
+        }
+    }
+}
+
+/// So many of one namespace have findings of their own; more are one habit, and one finding.
+const SEPARATE: usize = 3;
+
+/// Classes that the same rules let out.
+struct Open {
+    rules: Vec<RuleRef>,
+    classes: BTreeSet<ClassId>,
+    witness: Flow,
+}
+
+/// About the object, or else the policy of the first rule.
+fn finding(ctx: &Ctx<'_, '_>, object: Option<String>, open: &[Open]) -> Option<Finding> {
+    let first = open.first()?;
+    let names = ask::names(ctx, &ask::workloads(ctx, open.iter().flat_map(|o| o.classes.iter().copied())));
+    let rules: Vec<String> = open.iter().map(|o| rule_names(ctx.engine, &o.rules)).collect();
+    let message = format!("{} may connect to every public address on every port, by {}", some(&names), some(&rules));
+    let (policy, at) = ask::rule(ctx, *first.rules.first()?);
+    let mut finding = LINT.finding(object.unwrap_or(policy), Some(at), message);
+    finding.affected = names.len();
+    finding.witness = Some(first.witness);
+    finding.help = Some("name the blocks and ports in use, or send such traffic through a proxy".to_owned());
+    Some(finding)
 }
 
 /// The rules that allow anywhere, and a connection.

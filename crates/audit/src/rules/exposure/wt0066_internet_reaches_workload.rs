@@ -3,29 +3,28 @@
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, Status, some};
 use crate::fix::Fix;
-use crate::rules::common::{flow, verdict};
-use crate::rules::entries::{Entry, behind, class, from_the_internet, workload};
+use crate::rules::entries::{Entry, from_the_internet};
 use crate::rules::{Check, Lint, ask};
 use std::collections::{BTreeMap, BTreeSet};
-use watertight_engine::classes::ClassId;
+use watertight_engine::entry::{By, Doubt, published};
 use watertight_model::service::ServiceKind;
-use watertight_model::{Flow, Protocol, ServiceId, Verdict, WorkloadId};
+use watertight_model::{Flow, NamespaceId, Origin, Protocol, ServiceId, Verdict, WorkloadId};
 
 /// The lint.
 pub(super) const LINT: Lint = Lint {
     code: "WT0066",
     name: "internet-reaches-workload",
     severity: Severity::Warning,
-    summary: "public addresses reach a workload through a LoadBalancer or NodePort Service, or what is behind an Ingress is sensitive",
+    summary: "public addresses reach a workload through a LoadBalancer or NodePort Service, or what an Ingress or a route publishes is sensitive",
     page: "Follows LoadBalancer and NodePort Services, their source ranges and policy to the pods' port, and asks \
            whether public addresses get there. With NodePort and `externalTrafficPolicy: Cluster` the client may \
            arrive under a node's address, so where policy tells the two apart the answer depends (semantics row 100). \
            An error and critical where the port is a sensitive one or the workload is protected \
-           (`watertight.dev/protect: \"true\"`); what stands behind an Ingress is published on purpose, and reported \
-           only in that case.\n\nExample: Service `admin` of type LoadBalancer without source ranges, pods not \
-           isolated.\n\nFix: `loadBalancerSourceRanges`, an internal load balancer, or an ingress rule limited to the \
-           ingress controller.\n\nSilent: ingress controllers; source ranges that are not the whole Internet; policy \
-           that lets in neither public addresses nor nodes.",
+           (`watertight.dev/protect: \"true\"`); what an Ingress or a route of the Gateway API publishes is \
+           published on purpose, and reported only in that case.\n\nExample: Service `admin` of type LoadBalancer \
+           without source ranges, pods not isolated.\n\nFix: `loadBalancerSourceRanges`, an internal load balancer, or \
+           an ingress rule limited to the ingress controller.\n\nSilent: ingress controllers; source ranges that are \
+           not the whole Internet; policy that lets in neither public addresses nor nodes.",
     check: Check::World(check),
 };
 
@@ -67,32 +66,45 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         weigh(ctx, &mut finding, &reached, &protected);
         out.push(finding);
     }
-    for ingress in &ctx.world.ingresses {
-        let (mut reached, mut witness) = (Reached::new(), None);
-        for (_, b) in behind(ctx, ingress) {
-            let (Some(class), Some(workload)) = (class(ctx, &b), workload(ctx, &b)) else { continue };
-            let by = |c: &ClassId| Some(flow(ask::end(ctx, *c), b.endpoint, b.protocol, b.port));
-            let open = |f: &Flow| verdict(ctx, f) != Verdict::Deny;
-            // Without a controller in the input: as one of another namespace would be.
-            let stranger = controllers.is_empty() && ctx.stranger_ports(class).possible.contains(b.protocol, b.port);
-            let found = controllers.iter().filter_map(by).find(open);
-            if stranger || found.is_some() {
-                reached.insert((workload, b.protocol, b.port));
-                witness = witness.or(found);
-            }
+    let mut by_object: BTreeMap<By, (Reached, Option<Flow>)> = BTreeMap::new();
+    for entry in published(ctx.engine).into_iter().take_while(|_| !ctx.is_overdue()) {
+        let Some(class) = ctx.engine.classes().class_of(entry.pod) else { continue };
+        // Without a proxy in the input: as one of another namespace would be.
+        let stranger = || ctx.stranger_ports(class).possible.contains(entry.protocol, entry.port);
+        let known = !entry.doubts.contains(&Doubt::ProxyUnknown);
+        let open = if known { entry.verdict != Verdict::Deny } else { stranger() };
+        if open {
+            let (reached, witness) = by_object.entry(entry.by).or_default();
+            reached.insert((ctx.world.pods[entry.pod.index()].workload, entry.protocol, entry.port));
+            *witness = witness.or(entry.witness);
         }
+    }
+    for (by, (reached, witness)) in by_object {
         let heavy: Reached = reached.iter().filter(|r| !reasons(ctx, r, &protected).is_empty()).copied().collect();
-        if heavy.is_empty() {
-            continue;
-        }
-        let object = format!("Ingress {}/{}", ctx.world.namespaces[ingress.namespace.index()].name, ingress.name);
-        let message = format!("clients outside reach {} through the ingress controller", names(ctx, &heavy));
-        let mut finding = LINT.finding(object, Some(ingress.origin), message);
+        let Some((object, at, proxy)) = publisher(ctx, by).filter(|_| !heavy.is_empty()) else { continue };
+        let message = format!("clients outside reach {} through the {proxy}", names(ctx, &heavy));
+        let mut finding = LINT.finding(object, Some(at), message);
         finding.witness = witness;
         finding.affected = heavy.len();
         finding.help = Some("publish something in front of it, not the workload itself".to_owned());
         weigh(ctx, &mut finding, &heavy, &protected);
         out.push(finding);
+    }
+}
+
+/// An Ingress or route as the object of a finding, its place, and what serves it.
+fn publisher(ctx: &Ctx<'_, '_>, by: By) -> Option<(String, Origin, &'static str)> {
+    let name = |ns: NamespaceId, name: &str| format!("{}/{name}", ctx.world.namespaces[ns.index()].name);
+    match by {
+        By::Ingress(i) => {
+            let this = ctx.world.ingresses.get(i as usize)?;
+            Some((format!("Ingress {}", name(this.namespace, &this.name)), this.origin, "ingress controller"))
+        }
+        By::Route(i) => {
+            let this = ctx.world.routes.get(i as usize)?;
+            Some((format!("{} {}", this.kind.name(), name(this.namespace, &this.name)), this.origin, "gateway"))
+        }
+        By::LoadBalancer(_) | By::NodePort(_) => None,
     }
 }
 

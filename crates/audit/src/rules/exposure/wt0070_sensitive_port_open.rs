@@ -17,7 +17,7 @@ pub(super) const LINT: Lint = Lint {
     severity: Severity::Error,
     summary: "a data store's or administration port is open to any namespace, to whole namespaces, or to many workloads",
     page: "Pods declare ports on which data stores and administration usually listen (22, 2375, 2379, 3306, 5432, 6379, \
-           9042, 9092, 9200, 10250, 11211, 27017 and others). Proves that a pod of a namespace made tomorrow may \
+           9042, 9092, 9200, 11211, 27017 and others). Proves that a pod of a namespace made tomorrow may \
            connect: an error. A warning where only pods of some other namespace may, whatever their labels, or more \
            than ten workloads.\n\nExample: `data/redis:6379` accepts the whole cluster because nothing selects \
            it.\n\nFix: the observed or named clients.\n\nSilent: named clients only, also in other namespaces; a port \

@@ -2,7 +2,7 @@
 
 use crate::context::Ctx;
 use crate::finding::{Finding, Severity, some};
-use crate::rules::common::flow;
+use crate::rules::common::{count, flow};
 use crate::rules::{Check, Lint, ask};
 use std::collections::{BTreeMap, BTreeSet};
 use watertight_engine::classes::ClassId;
@@ -45,14 +45,14 @@ fn check(ctx: &Ctx<'_, '_>, out: &mut Vec<Finding>) {
         };
         let by = told.witness.map(|f| why(ctx.engine, &ctx.engine.decide(&f))).unwrap_or_default();
         let back = match (up, down) {
-            (Some(_), Some(down)) => format!("; {high} reaches {low} as well ({} pairs)", down.pairs),
+            (Some(_), Some(down)) => format!("; {high} reaches {low} as well ({})", count(down.pairs, "pair")),
             _ => String::new(),
         };
         let message = format!(
-            "{a} reaches {b}: {} can connect to {} ({} pairs of workloads), {by}{back}",
+            "{a} reaches {b}: {} can connect to {} ({} of workloads), {by}{back}",
             some(&ask::names(ctx, &told.from)),
             some(&ask::names(ctx, &told.to)),
-            told.pairs
+            count(told.pairs, "pair")
         );
         let mut finding = LINT.finding(format!("environment {high}"), None, message);
         if up.is_some() {

@@ -14,10 +14,10 @@ pub(super) const LINT: Lint = Lint {
     severity: Severity::Error,
     summary: "a node runs pods that policies select, and no pod of the plugin that enforces them",
     page: "Most plugins enforce through a DaemonSet: a pod on each node writes the filters of the pods there. \
-           Proves that a node runs a pod which a policy isolates, while the enforcing DaemonSet has running pods on\
+           Proves that a node runs a pod which a policy isolates, while the enforcing DaemonSet has running pods on \
             other nodes and none on this one: a taint that it does not tolerate, a node selector, Windows, a \
            virtual node. Whether those pods are ready is not read.\n\nExample: the agent does not tolerate the \
-           taint of the GPU nodes, where `ml/train` runs.\n\nFix: the toleration, or a node selector that keeps the\
+           taint of the GPU nodes, where `ml/train` runs.\n\nFix: the toleration, or a node selector that keeps the \
             pods away.\n\nSilent: each such node has a pod of an enforcing plugin; the DaemonSet's pods were not \
            read (manifests); the plugin does not run as a DaemonSet.",
     check: Check::World(check),

@@ -14,7 +14,7 @@ pub(super) const LINT: Lint = Lint {
     name: "feature-not-enforced",
     severity: Severity::Warning,
     summary: "a rule uses what the network plugin that was seen does not enforce, or only in some versions",
-    page: "The API accepts a rule whatever the plugin makes of it. Proves that a rule of a policy that selects pods\
+    page: "The API accepts a rule whatever the plugin makes of it. Proves that a rule of a policy that selects pods \
             uses a feature for which a gap of the plugin is known: SCTP, `endPort`, an `ipBlock` that holds \
            addresses of pods that exist. The answer here is the API's; the plugin's may be another one. The table \
            of gaps is data, each with its source.\n\nExample: `protocol: SCTP` under Cilium without \

@@ -14,7 +14,7 @@ pub(super) const LINT: Lint = Lint {
     summary: "hostNetwork pods in a namespace with policies: the policies may not hold for them",
     page: "A hostNetwork pod has its node's address. Most network plugins see its traffic as the node's: policies \
            neither select it nor match it as a peer, and its own node's pods always accept it. Verdicts for it are \
-           `depends`.\n\nExample: `shop/node-exporter` with `hostNetwork: true` beside a default deny.\n\nFix: drop\
+           `depends`.\n\nExample: `shop/node-exporter` with `hostNetwork: true` beside a default deny.\n\nFix: drop \
             hostNetwork; where it must stay, enforce Pod Security `baseline` in every other namespace.\n\nSilent: \
            namespaces without policies, and without such pods. In kube-system it is a note.",
     check: Check::World(check),

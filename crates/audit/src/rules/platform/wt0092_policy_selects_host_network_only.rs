@@ -14,7 +14,7 @@ pub(super) const LINT: Lint = Lint {
     name: "policy-selects-host-network-only",
     severity: Severity::Error,
     summary: "every pod that the policy selects is hostNetwork: most plugins apply it to nobody",
-    page: "A hostNetwork pod has its node's address, and most network plugins see its traffic as the node's. Proves\
+    page: "A hostNetwork pod has its node's address, and most network plugins see its traffic as the node's. Proves \
             that the policy selects pods, and that all of them are hostNetwork, so that it protects nothing for \
            sure.\n\nExample: a policy for `app: node-exporter`, which runs with `hostNetwork: true`.\n\nFix: drop \
            hostNetwork, filter on the node, or delete the policy, which promises what it does not hold.\n\nSilent: \

@@ -13,10 +13,10 @@ pub(super) const LINT: Lint = Lint {
     name: "secondary-network-bypass",
     severity: Severity::Warning,
     summary: "a pod that policies isolate has further network interfaces, which they do not cover",
-    page: "NetworkPolicy is about a pod's primary interface. Proves that a workload which policies isolate asks for\
+    page: "NetworkPolicy is about a pod's primary interface. Proves that a workload which policies isolate asks for \
             more of them with the annotation `k8s.v1.cni.cncf.io/networks`: what reaches it there is not \
            filtered.\n\nExample: the annotation `k8s.v1.cni.cncf.io/networks: macvlan-a` on `edge/router`.\n\nFix: \
-           a MultiNetworkPolicy for those networks, or remove the interface.\n\nSilent: the annotation is absent or\
+           a MultiNetworkPolicy for those networks, or remove the interface.\n\nSilent: the annotation is absent or \
             empty, or no policy isolates the workload (WT0046).",
     check: Check::World(check),
 };

@@ -20,8 +20,8 @@ pub(super) const LINT: Lint = Lint {
            whatever labels the pods of tomorrow have. Redundant today means: for the pods that exist; a pod of \
            tomorrow may need it.\n\nExample: `allow-web-80` beside `allow-web`, which opens all ports to the same \
            pods for the same peers.\n\nFix: delete it. If two policies cover each other, the later one by name is \
-           reported. Everything that is reported can be deleted together.\n\nSilent: it selects no pod (WT0020); it\
-            was meant to restrict (WT0077); it is a default deny that today only isolates pods which other policies\
+           reported. Everything that is reported can be deleted together.\n\nSilent: it selects no pod (WT0020); it \
+           was meant to restrict (WT0077); it is a default deny that today only isolates pods which other policies \
             isolate too.",
     check: Check::World(check),
 };

@@ -19,7 +19,7 @@ pub(super) const LINT: Lint = Lint {
     page: "Proves the same as WT0075 of a rule, of one peer or one port of a rule, or of an exception that lies in \
            another one.\n\nExample: rule 0 allows `app: web` on port 80, rule 1 allows every pod of the namespace \
            on 80-90; port 80 beside 1-1024; a block inside another one.\n\nFix: delete the entry. Everything that \
-           is reported can be deleted together.\n\nSilent: it matches no pod that exists (WT0021); the whole policy\
+           is reported can be deleted together.\n\nSilent: it matches no pod that exists (WT0021); the whole policy \
             is redundant (WT0075, WT0077); an exception that another peer opens again (WT0043).",
     check: Check::World(check),
 };

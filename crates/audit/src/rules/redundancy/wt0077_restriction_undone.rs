@@ -16,7 +16,7 @@ pub(super) const LINT: Lint = Lint {
     severity: Severity::Warning,
     summary: "a policy that lets few pass, on pods to which another policy lets more pass on the same ports",
     page: "Policies only add. Proves that all which the policy lets pass is let pass by others too, so that it \
-           restricts nothing, and that another policy lets further pods pass on its ports, to its pods.\n\nExample:\
+           restricts nothing, and that another policy lets further pods pass on its ports, to its pods.\n\nExample: \
             `db-from-api` beside `allow-same-namespace`: every pod of the namespace reaches the database.\n\nFix: \
            take its pods out of the wide policy's `podSelector`, or a cluster policy that denies. The narrowed \
            selector is printed where it can be written.\n\nSilent: the policy opens something of its own; the wide \

@@ -19,7 +19,7 @@ pub(super) const LINT: Lint = Lint {
     page: "Rules of cluster policies are asked in order, and the first that matches acts. Proves that every flow \
            which the rule matches is decided by a rule before it, in the same policy or in one of a lower priority \
            number, and names those. `proved` if that holds whatever pods come, else it holds for the pods that \
-           exist.\n\nExample: rule 0 denies everyone, rule 1 accepts monitoring.\n\nFix: the rule before those that\
+           exist.\n\nExample: rule 0 denies everyone, rule 1 accepts monitoring.\n\nFix: the rule before those that \
             take its flows, if that makes all of them effective; else delete it.\n\nSilent: it decides some flow, \
            or it matches none.",
     check: Check::World(check),

@@ -13,7 +13,7 @@ pub(super) const LINT: Lint = Lint {
     name: "deny-overridden-by-admin",
     severity: Severity::Warning,
     summary: "an Accept rule of the Admin tier lets in to pods what their own NetworkPolicies deny",
-    page: "An Accept of the Admin tier is final: NetworkPolicy is not asked. Proves that pods which NetworkPolicies\
+    page: "An Accept of the Admin tier is final: NetworkPolicy is not asked. Proves that pods which NetworkPolicies \
             isolate for ingress receive flows that those policies deny, and names the pods and a flow.\n\nExample: \
            an Admin Accept for `monitoring` on all ports reaches `data/db:5432`, which `data` does not \
            allow.\n\nFix: Pass instead of Accept, where the namespaces shall decide; or the ports that are \
