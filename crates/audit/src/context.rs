@@ -108,9 +108,14 @@ impl<'a, 'w> Ctx<'a, 'w> {
         self.reach.get_or_init(|| Reach::of(self.engine))
     }
 
-    /// What changes no verdict, and how the tiers undo each other.
+    /// What changes no verdict, and how the tiers undo each other. The first lint that asks pays for it; if there was not time
+    /// enough, every lint that asks is overdue.
     pub fn redundancy(&self) -> &Report {
-        self.redundancy.get_or_init(|| redundancy::report(self.world))
+        let report = self.redundancy.get_or_init(|| redundancy::report_while(self.world, &|| !self.is_overdue()));
+        if !report.finished {
+            self.overdue.set(true);
+        }
+        report
     }
 
     /// Whom rules and peers mean, as classes.

@@ -36,7 +36,8 @@ pub struct AuditOptions {
     pub lint_time: Duration,
     /// What the readers noticed and did not refuse.
     pub noticed: Vec<Noticed>,
-    /// Try every fix before it is shown, by an audit of the world with it (worlds of up to 2,000 pods).
+    /// Try every fix before it is shown, by an audit of the world with it (worlds of up to 2,000 pods, 200 fixes); the title of one that
+    /// was not tried says so.
     pub try_fixes: bool,
     /// Recorded connections; `None`: no recording was given.
     pub observed: Option<Observed>,

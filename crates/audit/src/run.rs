@@ -93,9 +93,12 @@ mod tests {
     }
 
     fn found(lints: &[&Lint]) -> Vec<(&'static str, String)> {
-        let world = World::default();
-        let engine = Engine::new(&world);
-        let fresh = Fresh::of(&world);
+        found_in(&World::default(), lints)
+    }
+
+    fn found_in(world: &World, lints: &[&Lint]) -> Vec<(&'static str, String)> {
+        let engine = Engine::new(world);
+        let fresh = Fresh::of(world);
         let fresh_engine = Engine::new(&fresh.world);
         let options =
             AuditOptions { clock: Some(clock), lint_time: Duration::from_secs(20), ..AuditOptions::default() };
@@ -127,5 +130,17 @@ mod tests {
         let rules: Vec<&str> = out.iter().map(|(rule, _)| *rule).collect();
         assert_eq!(rules, ["WT9999", "WT0103", "WT9999"]);
         assert!(out[1].1.contains("did not look at broad peers (3): there may be more findings"), "{out:?}");
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_is_said_by_every_lint_that_rests_on_it() {
+        use watertight_testkit::synthetic::{self, Scale};
+        let world = synthetic::world(Scale { pods: 100, replicas: 2, policies: 60, namespaces: 2 });
+        let shared = ["WT0075", "WT0076", "WT0077"];
+        let lints: Vec<&Lint> =
+            crate::rules::table().iter().copied().filter(|l| shared.contains(&l.code)).chain([&SOUND]).collect();
+        let out = found_in(&world, &lints);
+        let unfinished = out.iter().filter(|(rule, _)| *rule == "WT0103").map(|(_, message)| &message[..6]);
+        assert_eq!(unfinished.collect::<Vec<_>>(), shared, "{out:?}");
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! Reading order: [`tri`] (three-valued matches), [`selector`] and [`block`] (what matches what), `peers` (rules against
 //! endpoints), `tiers` and `decide` (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
-//! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`], [`diff`], [`entry`], [`exposure`]; last
-//! [`live`], which keeps all verdicts current while the world changes.
+//! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`], [`diff`], [`entry`], [`exposure`],
+//! [`redundancy`] (what changes no verdict); last [`live`], which keeps all verdicts current while the world changes.
 
 mod bits;
 pub mod blast;

@@ -1,7 +1,7 @@
 //! Redundancy against brute force: the thing is removed, and all verdicts are compared, the engine's and the oracle's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use watertight_engine::redundancy::{Item, Open, Standing, report, standings, without, without_all};
+use watertight_engine::redundancy::{Item, Open, Standing, report, report_while, standings, without, without_all};
 use watertight_engine::{Engine, query};
 use watertight_model::policy::BlockCidr;
 use watertight_model::{
@@ -91,6 +91,11 @@ fn flows(world: &World) -> Vec<Flow> {
     pairs.into_iter().flat_map(|pair| l4.iter().map(move |l4| flow(pair, *l4))).collect()
 }
 
+/// How many worlds are drawn: a tenth, unless a soak is asked for.
+fn worlds(all: u64) -> u64 {
+    if std::env::var_os("WATERTIGHT_SOAK").is_some() { all } else { all / 10 }
+}
+
 const SMALL: Size = Size { namespaces: 2, pods: 5, nodes: 2, policies: 4, cluster_policies: 2, rules: 2, entries: 2 };
 
 #[derive(Debug, Default)]
@@ -118,7 +123,7 @@ fn kind(item: Item) -> &'static str {
 #[test]
 fn what_can_go_today_changes_no_verdict_and_what_cannot_does() {
     let mut counts = Counts::default();
-    for seed in 0..3_000 {
+    for seed in 0..worlds(3_000) {
         let mut rng = Rng::new(seed);
         let (world, _) = random::world(&mut rng, &SMALL);
         let all = flows(&world);
@@ -159,7 +164,7 @@ fn what_can_go_today_changes_no_verdict_and_what_cannot_does() {
     println!("{counts:?}");
     for list in [&counts.can_go, &counts.needed] {
         for kind in ["policy", "rule", "cluster policy", "cluster rule", "peer", "port", "except"] {
-            assert!(list.get(kind).copied().unwrap_or(0) > 50, "{kind}: {counts:?}");
+            assert!(list.get(kind).copied().unwrap_or(0) > 10, "{kind}: {counts:?}");
         }
     }
 }
@@ -186,7 +191,7 @@ fn crowd(world: &World, rng: &mut Rng) -> World {
 fn what_can_go_for_good_changes_no_verdict_of_pods_to_come() {
     let size = Size { policies: 3, cluster_policies: 1, ..SMALL };
     let (mut always, mut today, mut asked) = (0, 0, 0u64);
-    for seed in 0..1_000 {
+    for seed in 0..worlds(1_000) {
         let mut rng = Rng::new(seed);
         let (world, mood) = random::world(&mut rng, &size);
         let open = Open::of(&world);
@@ -225,14 +230,50 @@ fn what_can_go_for_good_changes_no_verdict_of_pods_to_come() {
         }
     }
     println!("{always} can go for good, {today} today only; {asked} flows");
-    assert!(always > 500 && today > 500 && asked > 50_000, "{always} {today} {asked}");
+    assert!(always > 50 && today > 50 && asked > 5_000, "{always} {today} {asked}");
+}
+
+/// A report that is stopped says so, lists only what can go together, and nothing of the tiers that it did not see whole.
+#[test]
+fn a_report_without_time_is_not_called_finished() {
+    let (mut stopped, mut whole, mut listed) = (0, 0, 0);
+    for seed in 0..40 {
+        let mut rng = Rng::new(seed);
+        let (world, _) = random::world(&mut rng, &SMALL);
+        let all = report(&world);
+        assert!(all.finished);
+        let steps = std::cell::Cell::new(0);
+        let same = report_while(&world, &|| {
+            steps.set(steps.get() + 1);
+            true
+        });
+        assert_eq!(same.redundant, all.redundant, "seed {seed}");
+        for some in [0, steps.get() / 2, steps.get() * 9 / 10, steps.get()] {
+            let left = std::cell::Cell::new(some);
+            let cut = report_while(&world, &|| {
+                left.set(left.get() - 1);
+                left.get() >= 0
+            });
+            assert_eq!(cut.finished, some == steps.get(), "seed {seed}: {some} of {} steps", steps.get());
+            (stopped, whole) = (stopped + usize::from(!cut.finished), whole + usize::from(cut.finished));
+            listed += cut.redundant.len();
+            assert!(cut.rules.is_empty() || cut.rules == all.rules, "seed {seed}");
+            let after_world = without_all(&world, cut.redundant.iter().map(|r| r.item));
+            let (before, after) = (Engine::new(&world), Engine::new(&after_world));
+            for flow in flows(&world) {
+                let (b, a) = (halves(&before.decide(&flow)), halves(&after.decide(&flow)));
+                assert_eq!(b, a, "seed {seed}: without all of {:?}: {flow:?}", cut.redundant);
+            }
+        }
+    }
+    assert!(stopped > 80 && whole > 30 && listed > 50, "{stopped} {whole} {listed}");
 }
 
 /// What a report lists can be deleted all at once, and each thing is covered by what is said to cover it.
 #[test]
 fn what_a_report_lists_can_go_together() {
     let (mut listed, mut covered, mut complete, mut compared) = (0, 0, 0, 0u64);
-    for seed in 0..1_500 {
+    for seed in 0..worlds(1_500) {
         let mut rng = Rng::new(seed);
         let (world, _) = random::world(&mut rng, &SMALL);
         let found = report(&world);
@@ -256,7 +297,7 @@ fn what_a_report_lists_can_go_together() {
         assert!(!monotone || left.is_empty(), "seed {seed}: {left:?} beside {:?}", found.redundant);
         complete += usize::from(monotone);
     }
-    assert!(complete > 100, "{complete}");
+    assert!(complete > 10, "{complete}");
     println!("{listed} listed, {covered} with a cover, {compared} flows compared");
-    assert!(listed > 1_000 && covered > 300, "{listed} {covered}");
+    assert!(listed > 100 && covered > 30, "{listed} {covered}");
 }

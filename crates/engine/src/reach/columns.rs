@@ -13,7 +13,7 @@ use watertight_model::{
 };
 
 /// A set of classes on two readings: those that match for sure are among those that may.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cols {
     pub(crate) sure: Bits,
     pub(crate) possible: Bits,

@@ -30,22 +30,31 @@ fn remove(world: &mut World, item: Item) {
             PolicyRef::Namespaced(_) => rules(world, at, take),
             PolicyRef::Cluster(_) => cluster_rules(world, at, take),
         },
-        Item::Peer(at, peer) => rules(world, at, |list, i| {
-            if let Some(Peers::Of(peers)) = list.get_mut(i).map(|r| &mut r.peers) {
-                take_but_last(peers, peer);
+        Item::Peer(at, _) | Item::Port(at, _) | Item::Except(at, ..) => rules(world, at, |list, i| {
+            if let Some(rule) = list.get_mut(i) {
+                remove_part(rule, item);
             }
         }),
-        Item::Port(at, port) => rules(world, at, |list, i| {
-            if let Some(Ports::Of(ports)) = list.get_mut(i).map(|r| &mut r.ports) {
-                take_but_last(ports, port);
-            }
-        }),
-        Item::Except(at, peer, except) => rules(world, at, |list, i| {
-            let Some(Peers::Of(peers)) = list.get_mut(i).map(|r| &mut r.peers) else { return };
+    }
+}
+
+/// A rule without a peer, a port or an exception of it.
+pub fn rule_without(rule: &Rule, item: Item) -> Rule {
+    let mut out = rule.clone();
+    remove_part(&mut out, item);
+    out
+}
+
+fn remove_part(rule: &mut Rule, item: Item) {
+    match (item, &mut rule.peers, &mut rule.ports) {
+        (Item::Peer(_, peer), Peers::Of(peers), _) => take_but_last(peers, peer),
+        (Item::Port(_, port), _, Ports::Of(ports)) => take_but_last(ports, port),
+        (Item::Except(_, peer, except), Peers::Of(peers), _) => {
             if let Some(Peer { kind: PeerKind::Block(block), .. }) = peers.get_mut(peer) {
                 take(&mut block.except, except);
             }
-        }),
+        }
+        _ => {}
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::classes::ClassId;
 use crate::reach::columns::Cols;
-use crate::redundancy::Item;
 use crate::redundancy::judge::Judge;
-use crate::redundancy::space::{Atom, Parts, Shape, live_rules};
-use std::rc::Rc;
+use crate::redundancy::space::{Atom, Parts, Shape};
+use crate::redundancy::{Item, live_rules};
+use std::borrow::Cow;
 use watertight_model::{Direction, Peers, PolicyRef, Ports, Rule, RuleRef};
 
 impl<'w> Judge<'w> {
@@ -48,15 +48,6 @@ impl<'w> Judge<'w> {
             *ports = kept.map(|(_, p)| p).collect();
         }
         Some(parts)
-    }
-
-    pub(super) fn shape(&mut self, at: RuleRef) -> Rc<Shape<'w>> {
-        if let Some(known) = self.shapes.get(&at) {
-            return known.clone();
-        }
-        let shape = Rc::new(self.shape_without(at, None));
-        self.shapes.insert(at, shape.clone());
-        shape
     }
 
     pub(super) fn shape_without(&mut self, at: RuleRef, but: Option<Item>) -> Shape<'w> {
@@ -132,14 +123,25 @@ impl<'w> Judge<'w> {
             }
     }
 
-    /// What a peer, a port or a whole rule admits by itself.
-    pub(super) fn part_on(&mut self, item: Item, rule: RuleRef, at: usize, atom: Atom) -> Cols {
+    /// What is looked at of an item by itself; `None`: its whole rules.
+    pub(super) fn part(&mut self, item: Item) -> Option<Shape<'w>> {
         match item {
-            Item::Peer(..) | Item::Port(..) => {
-                let alone = self.shape_of_part(rule, item);
-                self.space.on(&alone, atom, self.stacks[at].direction, self.stacks[at].subject)
-            }
-            Item::Policy(_) | Item::Rule(_) | Item::Except(..) => self.on(rule, at, atom),
+            Item::Peer(rule, _) | Item::Port(rule, _) => Some(self.shape_of_part(rule, item)),
+            Item::Policy(_) | Item::Rule(_) | Item::Except(..) => None,
+        }
+    }
+
+    /// What a peer, a port (its [`Self::part`]) or a whole rule admits by itself.
+    pub(super) fn part_on<'s>(
+        &'s self,
+        part: Option<&'s Shape<'w>>,
+        rule: RuleRef,
+        at: usize,
+        atom: Atom,
+    ) -> Cow<'s, Cols> {
+        match part {
+            Some(part) => self.space.on(part, atom, self.stacks[at].direction, self.stacks[at].subject),
+            None => self.on(rule, at, atom),
         }
     }
 

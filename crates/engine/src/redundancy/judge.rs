@@ -1,35 +1,20 @@
 //! Whether one thing can go: for each stack of policies, what it alone lets pass.
 //!
-//! A *stack* is what decides for a subject in one direction: the policies that select it, and for ingress its named ports.
-//! Subjects with the same stack are judged once. An item is needed if, on some ports, someone is let pass by it and by
-//! nothing else in the stack, where no cluster tier and no node decides before NetworkPolicy is asked.
+//! An item is needed if, on some ports, someone is let pass by it and by nothing else in the stack, where no cluster tier and
+//! no node decides before NetworkPolicy is asked.
 
 use crate::bits::Bits;
-use crate::classes::{ClassId, Classes, Selected};
+use crate::classes::{ClassId, Classes};
 use crate::reach::columns::Cols;
 use crate::redundancy::space::{Atom, OTHER, Shape, Space};
-use crate::redundancy::{Item, Open, Standing};
+use crate::redundancy::stacks::{Known, Place, Stack};
+use crate::redundancy::tiers::Memo;
+use crate::redundancy::{Item, Open, Standing, live_rules};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::ops::Range;
 use std::rc::Rc;
-use watertight_model::{Direction, Endpoint, Flow, NodeId, Pod, PodId, PolicyRef, Protocol, RuleRef, Tier};
-
-/// Subjects that the same policies decide for, in one direction.
-pub(super) struct Stack<'w> {
-    pub(super) direction: Direction,
-    pub(super) v1: &'w [Selected],
-    pub(super) cluster: &'w [Selected],
-    /// One of them: its named ports are those of all.
-    pub(super) subject: &'w Pod,
-    pub(super) classes: Vec<ClassId>,
-    /// They exist.
-    pub(super) real: bool,
-    /// Whether NetworkPolicy selects them at all is unclear (hostNetwork).
-    unclear: bool,
-    /// Nodes that they run on; `None`: somebody's is not known.
-    nodes: BTreeSet<Option<NodeId>>,
-    pub(super) atoms: Vec<Atom>,
-}
+use watertight_model::{Direction, Endpoint, Flow, PodId, PolicyRef, Protocol, RuleRef, Tier};
 
 /// Where an item makes a difference that nothing else in the stack makes.
 #[derive(Default)]
@@ -51,6 +36,7 @@ impl Difference {
 }
 
 /// Columns for which NetworkPolicy's answer counts.
+#[derive(Clone)]
 pub(super) struct Mask {
     /// Where it matters whether a rule matches for sure.
     pub(super) sure: Bits,
@@ -64,232 +50,276 @@ pub(super) struct Judge<'w> {
     pub(super) open: &'w Open,
     classes: &'w Classes,
     /// Stacks of each policy, those of pods that exist first.
-    of_policy: FxHashMap<PolicyRef, Vec<usize>>,
+    of_policy: FxHashMap<PolicyRef, Rc<[usize]>>,
     /// Columns that do not exist today.
     imaginary: Bits,
-    pub(super) shapes: FxHashMap<RuleRef, Rc<Shape<'w>>>,
-    masks: FxHashMap<(usize, Atom), Rc<Mask>>,
+    /// Rules of NetworkPolicies that can admit something, by policy, direction and place.
+    pub(super) rules: Vec<RuleRef>,
+    pub(super) shapes: Vec<Shape<'w>>,
+    /// Places in [`Self::rules`].
+    of_rules: Vec<[Range<u32>; 2]>,
+    locals: FxHashMap<Place, Rc<Mask>>,
+    masks: FxHashMap<(Place, u32, Atom), Rc<Mask>>,
+    pub(super) memo: Memo,
     pub(super) gone: FxHashSet<Item>,
     /// Rules that covered what was asked about.
     pub(super) cover: Vec<RuleRef>,
+    /// Whether there is time left.
+    pub(super) more: &'w dyn Fn() -> bool,
 }
 
-type Key<'w> = (&'w [Selected], &'w [Selected], Vec<(Option<&'w str>, u16, Protocol)>, bool, bool, Direction);
-
 impl<'w> Judge<'w> {
-    pub(super) fn new(open: &'w Open, classes: &'w Classes) -> Self {
+    pub(super) fn new(open: &'w Open, classes: &'w Classes, more: &'w dyn Fn() -> bool) -> Self {
         let world = &open.world;
         let space = Space::new(world, classes);
         let imaginary = space.classes_without(|p| open.real[p.index()].is_some());
-        let mut known: FxHashMap<Key<'w>, usize> = FxHashMap::default();
-        let mut stacks: Vec<Stack<'w>> = Vec::new();
-        for direction in Direction::BOTH {
-            for class in (0..classes.len()).map(ClassId::at) {
-                let first = classes.representative(class);
-                let (v1, cluster) = (classes.policies_of_class(class, direction), classes.cluster_policies_of(first));
-                if v1.is_empty() && cluster.is_empty() {
-                    continue;
-                }
-                let subject = &world.pods[first.index()];
-                let names = match direction {
-                    Direction::Ingress => {
-                        let named = subject.ports.iter().filter(|p| p.name.is_some());
-                        named.map(|p| (p.name.as_deref(), p.port, p.protocol)).collect()
-                    }
-                    Direction::Egress => Vec::new(),
-                };
-                let real = !imaginary.contains(class.0 as usize);
-                let nodes = classes.members(class).iter().map(|p| world.pods[p.index()].node);
-                let key = (v1, cluster, names, subject.host_network, real, direction);
-                let at = *known.entry(key).or_insert_with(|| {
-                    stacks.push(Stack {
-                        direction,
-                        v1,
-                        cluster,
-                        subject,
-                        classes: Vec::new(),
-                        real,
-                        unclear: v1.iter().any(|s| !s.causes.is_empty()),
-                        nodes: BTreeSet::new(),
-                        atoms: Vec::new(),
-                    });
-                    stacks.len() - 1
-                });
-                stacks[at].classes.push(class);
-                stacks[at].nodes.extend(nodes);
-            }
-        }
-        stacks.sort_by_key(|s| !s.real);
-        let mut of_policy: FxHashMap<PolicyRef, Vec<usize>> = FxHashMap::default();
+        let stacks = Stack::all(world, classes, &imaginary);
+        let mut lists: FxHashMap<PolicyRef, Vec<usize>> = FxHashMap::default();
         for (i, stack) in stacks.iter().enumerate() {
             let v1 = stack.v1.iter().map(|s| PolicyRef::Namespaced(s.policy));
             let cluster = stack.cluster.iter().map(|s| PolicyRef::Cluster(s.policy));
-            v1.chain(cluster).for_each(|p| of_policy.entry(p).or_default().push(i));
+            v1.chain(cluster).for_each(|p| lists.entry(p).or_default().push(i));
         }
         let mut this = Self {
             space,
             stacks,
             open,
             classes,
-            of_policy,
+            of_policy: lists.into_iter().map(|(policy, list)| (policy, list.into())).collect(),
             imaginary,
-            shapes: FxHashMap::default(),
+            rules: Vec::new(),
+            shapes: Vec::new(),
+            of_rules: Vec::with_capacity(world.policies.len()),
+            locals: FxHashMap::default(),
             masks: FxHashMap::default(),
+            memo: Memo::default(),
             gone: FxHashSet::default(),
             cover: Vec::new(),
+            more,
         };
+        for (i, policy) in world.policies.iter().enumerate() {
+            let reference = PolicyRef::Namespaced(ClassId::at(i).0);
+            let mut ranges = [0..0, 0..0];
+            for direction in Direction::BOTH {
+                let start = ClassId::at(this.rules.len()).0;
+                for rule in 0..live_rules(policy, direction).len() {
+                    this.rules.push(RuleRef { policy: reference, direction, rule: u32::try_from(rule).ok() });
+                }
+                ranges[direction as usize] = start..ClassId::at(this.rules.len()).0;
+            }
+            this.of_rules.push(ranges);
+        }
+        for at in this.rules.clone() {
+            let shape = this.shape_without(at, None);
+            this.shapes.push(shape);
+        }
         for i in 0..this.stacks.len() {
-            this.stacks[i].atoms = this.atoms(i);
+            this.fill(i);
         }
         this
     }
 
-    /// Ports that the stack's rules tell apart: where rules begin, one that none names for each protocol, and those
-    /// without ports.
-    fn atoms(&mut self, at: usize) -> Vec<Atom> {
+    /// Ports that the stack's rules tell apart (where rules begin, one that none names for each protocol, and those without
+    /// ports), and the rules on each.
+    fn fill(&mut self, at: usize) {
         let world = &self.open.world;
         let (direction, v1, cluster) = (self.stacks[at].direction, self.stacks[at].v1, self.stacks[at].cluster);
         let subject = self.stacks[at].subject;
-        let mut out: Vec<Atom> = Vec::new();
-        for s in v1 {
-            for rule in self.rules_of(s.policy, direction) {
-                let shape = self.shape(rule);
-                self.space.bounds(&shape.ports, direction, subject, &mut out);
-            }
+        let mut atoms: Vec<Atom> = Vec::new();
+        let rules: Vec<u32> = v1.iter().flat_map(|s| self.places(s.policy, direction)).collect();
+        for rule in &rules {
+            self.space.bounds(&self.shapes[*rule as usize].ports, direction, subject, &mut atoms);
         }
         for s in cluster {
             for rule in world.cluster_policies[s.policy as usize].rules(direction) {
-                self.space.cluster_bounds(rule, direction, subject, &mut out);
+                self.space.cluster_bounds(rule, direction, subject, &mut atoms);
             }
         }
-        out.sort_unstable();
-        out.dedup();
-        let rest: Vec<Atom> = Protocol::ALL.iter().filter_map(|p| self.space.another(*p, &out)).collect();
-        out.extend(rest);
-        out.push(OTHER);
-        out.sort_unstable();
-        out
+        atoms.sort_unstable();
+        atoms.dedup();
+        let rest: Vec<Atom> = Protocol::ALL.iter().filter_map(|p| self.space.another(*p, &atoms)).collect();
+        atoms.extend(rest);
+        atoms.push(OTHER);
+        atoms.sort_unstable();
+        let (space, shapes) = (&self.space, &self.shapes);
+        self.stacks[at].fill(atoms, |atom, out| {
+            let protocol = space.protocol(atom);
+            out.extend(rules.iter().filter(|r| shapes[**r as usize].ports.concern(protocol, atom)));
+        });
+    }
+
+    /// Rules of a NetworkPolicy, as places in [`Self::rules`]; those that are gone too.
+    fn places(&self, policy: u32, direction: Direction) -> Range<u32> {
+        self.of_rules[policy as usize][direction as usize].clone()
+    }
+
+    /// The place of a rule of a NetworkPolicy.
+    pub(super) fn place(&self, rule: RuleRef) -> Option<u32> {
+        let PolicyRef::Namespaced(policy) = rule.policy else { return None };
+        let range = self.places(policy, rule.direction);
+        let place = range.start.checked_add(rule.rule?)?;
+        range.contains(&place).then_some(place)
     }
 
     /// From now on the item does not exist.
     pub(super) fn remove(&mut self, item: Item) {
         self.gone.insert(item);
-        if let Item::Peer(at, _) | Item::Port(at, _) | Item::Except(at, ..) = item {
-            self.shapes.remove(&at);
-        }
+        self.reshape(item);
         if matches!(item.policy(), PolicyRef::Cluster(_)) {
             self.masks.clear();
+            self.memo.clear();
         }
     }
 
-    /// Whether the item can go. What covers it is in [`Self::cover`] afterwards, if it can.
-    pub(super) fn standing(&mut self, item: Item) -> Standing {
+    /// Everything is there again.
+    pub(super) fn restore(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        gone.into_iter().for_each(|item| self.reshape(item));
+        self.masks.clear();
+        self.memo.clear();
+    }
+
+    /// What is left of a rule of which a part has gone, or come back.
+    fn reshape(&mut self, item: Item) {
+        if let Item::Peer(at, _) | Item::Port(at, _) | Item::Except(at, ..) = item
+            && let Some(place) = self.place(at)
+        {
+            self.shapes[place as usize] = self.shape_without(at, None);
+        }
+    }
+
+    /// Whether the item can go; `None`: there was no time to say. What covers it is in [`Self::cover`] afterwards, if it
+    /// can.
+    pub(super) fn standing(&mut self, item: Item) -> Option<Standing> {
         self.cover.clear();
-        let stacks = self.of_policy.get(&item.policy()).cloned().unwrap_or_default();
+        let part = match item {
+            Item::Peer(rule, _) | Item::Port(rule, _) | Item::Except(rule, ..) => {
+                Some(self.shape_without(rule, Some(item)))
+            }
+            Item::Policy(_) | Item::Rule(_) => None,
+        };
         let mut tomorrow = None;
-        for at in stacks {
+        for at in self.stacks_of(item.policy()).iter().copied() {
+            if !(self.more)() {
+                return None;
+            }
             if item.direction().is_some_and(|d| d != self.stacks[at].direction) {
                 continue;
             }
-            let mut atoms = self.stacks[at].atoms.clone();
-            if let Item::Rule(rule) | Item::Peer(rule, _) | Item::Port(rule, _) | Item::Except(rule, ..) = item
-                && matches!(rule.policy, PolicyRef::Namespaced(_))
-            {
-                let shape = self.shape(rule);
-                atoms.retain(|a| shape.ports.concern(self.space.protocol(*a), *a));
-            }
-            for atom in atoms {
-                let found = self.difference(item, at, atom);
+            let concerned = self.concerned(item, at);
+            for i in 0..self.stacks[at].atoms.len() {
+                let atom = self.stacks[at].atoms[i];
+                if concerned.as_ref().is_some_and(|rules| !self.stacks[at].concerns(atom, rules)) {
+                    continue;
+                }
+                let found = self.difference(item, part.as_ref(), at, atom);
                 if found.is_empty() {
                     continue;
                 }
                 let columns = found.columns();
                 let today = columns.minus(&self.imaginary);
                 if self.stacks[at].real && !today.is_empty() {
-                    return Standing::Needed(self.witness(at, atom, &today));
+                    return Some(Standing::Needed(self.witness(at, atom, &today)));
                 }
                 if tomorrow.is_none() {
                     tomorrow = Some(self.witness(at, atom, &columns));
                 }
             }
         }
-        match tomorrow {
+        Some(match tomorrow {
             Some(flow) => Standing::Today(Some(flow)),
             None if self.open.exact => Standing::Always,
             None => Standing::Today(None),
+        })
+    }
+
+    /// The rules of which one has to be on a port for the item to matter there; `None`: it may matter on all.
+    fn concerned(&mut self, item: Item, at: usize) -> Option<Range<u32>> {
+        let PolicyRef::Namespaced(policy) = item.policy() else { return None };
+        let direction = self.stacks[at].direction;
+        match item {
+            Item::Rule(rule) | Item::Peer(rule, _) | Item::Port(rule, _) | Item::Except(rule, ..) => {
+                let place = self.place(rule)?;
+                Some(place..place + 1)
+            }
+            Item::Policy(_) if self.stacks[at].unclear => None,
+            Item::Policy(_) => {
+                let other = self.others(policy, at).next()?;
+                // Others isolate the subjects as well.
+                let here = |c: &RuleRef| self.others(policy, at).any(|p| c.policy == PolicyRef::Namespaced(p));
+                if !self.cover.iter().any(here) {
+                    self.cover.push(RuleRef { policy: PolicyRef::Namespaced(other), direction, rule: None });
+                }
+                Some(self.places(policy, direction))
+            }
         }
     }
 
-    /// Where the verdict is another one without the item.
-    fn difference(&mut self, item: Item, at: usize, atom: Atom) -> Difference {
+    /// Where the verdict is another one without the item; `part` is what would be left of its rule.
+    fn difference(&mut self, item: Item, part: Option<&Shape<'w>>, at: usize, atom: Atom) -> Difference {
         let PolicyRef::Namespaced(policy) = item.policy() else { return self.cluster_difference(item, at, atom) };
         let mask = self.mask(at, atom);
-        let direction = self.stacks[at].direction;
-        let subject = self.stacks[at].subject;
-        let mut out = match item {
-            Item::Policy(_) => self.admitted(policy, at, atom),
-            Item::Rule(rule) => self.on(rule, at, atom),
-            Item::Peer(rule, _) | Item::Port(rule, _) => {
-                let after = self.shape_without(rule, Some(item));
-                let (before, after) = (self.on(rule, at, atom), self.space.on(&after, atom, direction, subject));
-                lost(&before, &after)
+        let (direction, subject) = (self.stacks[at].direction, self.stacks[at].subject);
+        let lost = match (item, part) {
+            (Item::Policy(_), _) => Cow::Owned(self.admitted(policy, at, atom)),
+            (Item::Peer(rule, _) | Item::Port(rule, _), Some(part)) => {
+                Cow::Owned(lost(&self.on(rule, at, atom), &self.space.on(part, atom, direction, subject)))
             }
-            Item::Except(rule, ..) => {
-                let after = self.shape_without(rule, Some(item));
-                let (before, after) = (self.on(rule, at, atom), self.space.on(&after, atom, direction, subject));
-                lost(&after, &before)
+            (Item::Except(rule, ..), Some(part)) => {
+                Cow::Owned(lost(&self.space.on(part, atom, direction, subject), &self.on(rule, at, atom)))
+            }
+            (Item::Rule(rule) | Item::Peer(rule, _) | Item::Port(rule, _) | Item::Except(rule, ..), _) => {
+                self.on(rule, at, atom)
             }
         };
         if self.stacks[at].unclear {
-            return self.unclear_difference(item, policy, &out, at, atom, &mask);
+            let lost = lost.into_owned();
+            return self.unclear_difference(item, policy, &lost, at, atom, &mask);
         }
         let whole = matches!(item, Item::Policy(_));
-        let others = self.others(policy, at);
-        if whole && others.is_empty() {
+        if whole && self.others(policy, at).next().is_none() {
             // Nothing isolates the subject any more: the Baseline tier or the default answers.
+            let lost = lost.into_owned();
             let (opens, denied) = self.baseline(at, atom);
             let everyone = self.space.everyone();
-            let sure = differing(&out.sure, &everyone.minus(&denied)).and(&mask.sure);
-            return Difference { sure, possible: differing(&out.possible, &opens).and(&mask.possible) };
+            let sure = differing(&lost.sure, &everyone.minus(&denied)).and(&mask.sure);
+            return Difference { sure, possible: differing(&lost.possible, &opens).and(&mask.possible) };
         }
-        out.sure = out.sure.and(&mask.sure);
-        out.possible = out.possible.and(&mask.possible);
-        let mut rules: Vec<RuleRef> = self.cover.clone();
-        for other in others.iter().copied().chain((!whole).then_some(policy)) {
-            rules.extend(self.rules_of(other, direction));
-        }
+        let (mut sure, mut possible) = (lost.sure.and(&mask.sure), lost.possible.and(&mask.possible));
         let own = match item {
             Item::Policy(_) => None,
             Item::Rule(rule) | Item::Peer(rule, _) | Item::Port(rule, _) | Item::Except(rule, ..) => Some(rule),
         };
-        let selected = |r: &RuleRef| match r.policy {
-            PolicyRef::Namespaced(p) => r.rule.is_some() && (others.contains(&p) || (!whole && p == policy)),
-            PolicyRef::Cluster(_) => false,
+        // Rules that cover something already, then those of other policies, then of the same.
+        let cell = self.stacks[at].cell(atom);
+        let here = |r: &RuleRef| self.place(*r).is_some_and(|place| cell.binary_search(&place).is_ok());
+        let (rules, of_item) = (&self.rules, item.policy());
+        let of = |mine: bool| {
+            let all = cell.iter().map(move |place| rules[*place as usize]);
+            all.filter(move |r| (r.policy == of_item) == mine)
         };
-        if whole && !self.cover.iter().any(|c| selected_policy(c, &others)) {
-            self.cover.extend(others.first().map(|p| RuleRef {
-                policy: PolicyRef::Namespaced(*p),
-                direction,
-                rule: None,
-            }));
-        }
-        for rule in rules {
-            if out.sure.is_empty() && out.possible.is_empty() {
+        let known = self.cover.iter().copied().filter(here);
+        let mut new: Vec<RuleRef> = Vec::new();
+        for rule in known.chain(of(false)).chain(of(true).filter(|_| !whole)) {
+            if sure.is_empty() && possible.is_empty() {
                 break;
             }
-            if Some(rule) == own || !selected(&rule) {
+            if Some(rule) == own || !self.is_there(rule) {
                 continue;
             }
             let covers = self.on(rule, at, atom);
-            if covers.sure.intersects(&out.sure) || covers.possible.intersects(&out.possible) {
-                out.sure.remove(&covers.sure);
-                out.possible.remove(&covers.possible);
-                if !self.cover.contains(&rule) {
-                    self.cover.push(rule);
-                }
+            if covers.sure.intersects(&sure) || covers.possible.intersects(&possible) {
+                sure.remove(&covers.sure);
+                possible.remove(&covers.possible);
+                new.push(rule);
             }
         }
-        Difference { sure: out.sure, possible: out.possible }
+        for rule in new {
+            if !self.cover.contains(&rule) {
+                self.cover.push(rule);
+            }
+        }
+        Difference { sure, possible }
     }
 
     /// hostNetwork subjects: on the reading that a policy selects them it does so alone, so what is sure is what every one
@@ -319,76 +349,107 @@ impl<'w> Judge<'w> {
 
     /// Asks as if the item did not exist.
     pub(super) fn without<T>(&mut self, item: Item, ask: impl FnOnce(&mut Self) -> T) -> T {
-        let inner = match item {
-            Item::Peer(at, _) | Item::Port(at, _) | Item::Except(at, ..) => Some(at),
-            Item::Policy(_) | Item::Rule(_) => None,
-        };
+        let cluster = matches!(item.policy(), PolicyRef::Cluster(_));
         self.gone.insert(item);
-        inner.iter().for_each(|at| drop(self.shapes.remove(at)));
+        self.reshape(item);
+        if cluster {
+            self.memo.enter(item);
+        }
         let answer = ask(self);
+        if cluster {
+            self.memo.leave();
+        }
         self.gone.remove(&item);
-        inner.iter().for_each(|at| drop(self.shapes.remove(at)));
+        self.reshape(item);
         answer
     }
 
     /// Other policies of the stack that are not gone.
-    fn others(&self, policy: u32, at: usize) -> Vec<u32> {
-        let all = self.stacks[at].v1.iter().map(|s| s.policy).filter(|p| *p != policy);
-        all.filter(|p| !self.gone.contains(&Item::Policy(PolicyRef::Namespaced(*p)))).collect()
+    fn others(&self, policy: u32, at: usize) -> impl Iterator<Item = u32> + '_ {
+        let all = self.stacks[at].v1.iter().map(|s| s.policy).filter(move |p| *p != policy);
+        all.filter(|p| !self.gone.contains(&Item::Policy(PolicyRef::Namespaced(*p))))
     }
 
-    pub(super) fn on(&mut self, rule: RuleRef, at: usize, atom: Atom) -> Cols {
-        let shape = self.shape(rule);
-        self.space.on(&shape, atom, self.stacks[at].direction, self.stacks[at].subject)
+    /// Neither the rule nor its policy is gone.
+    fn is_there(&self, rule: RuleRef) -> bool {
+        self.gone.is_empty()
+            || !(self.gone.contains(&Item::Policy(rule.policy)) || self.gone.contains(&Item::Rule(rule)))
+    }
+
+    /// Whom a rule admits; nobody if it can admit no one.
+    pub(super) fn on(&self, rule: RuleRef, at: usize, atom: Atom) -> Cow<'_, Cols> {
+        let Some(place) = self.place(rule) else { return Cow::Owned(Cols::default()) };
+        let stack = &self.stacks[at];
+        self.space.on(&self.shapes[place as usize], atom, stack.direction, stack.subject)
+    }
+
+    /// The rule is one of the stack's and may match on the port.
+    pub(super) fn concerns(&self, rule: RuleRef, at: usize, atom: Atom) -> bool {
+        self.place(rule).is_some_and(|place| self.stacks[at].concerns(atom, &(place..place + 1)))
+    }
+
+    /// Rules of a stack on a port that are not gone.
+    pub(super) fn rules_at(&self, at: usize, atom: Atom) -> impl Iterator<Item = RuleRef> + '_ {
+        let all = self.stacks[at].cell(atom).iter().map(|place| self.rules[*place as usize]);
+        all.filter(|r| self.is_there(*r))
     }
 
     /// What the rules of one policy admit.
-    pub(super) fn admitted(&mut self, policy: u32, at: usize, atom: Atom) -> Cols {
+    pub(super) fn admitted(&self, policy: u32, at: usize, atom: Atom) -> Cols {
         let mut sum = Cols::default();
-        for rule in self.rules_of(policy, self.stacks[at].direction) {
-            let cols = self.on(rule, at, atom);
-            sum.add(&cols);
+        for rule in self.rules_at(at, atom).filter(|r| r.policy == PolicyRef::Namespaced(policy)) {
+            sum.add(&self.on(rule, at, atom));
         }
         sum
     }
 
     /// Where NetworkPolicy is asked at all.
     pub(super) fn mask(&mut self, at: usize, atom: Atom) -> Rc<Mask> {
-        if let Some(known) = self.masks.get(&(at, atom)) {
+        if self.stacks[at].cluster.is_empty() {
+            return self.local(at);
+        }
+        let key = (self.stacks[at].place, self.stacks[at].group, atom);
+        if let Some(known) = self.masks.get(&key) {
             return known.clone();
         }
-        let mut mask = self.local(at);
-        if !self.stacks[at].cluster.is_empty() {
-            let admin = self.tier(Tier::Admin, at, atom, &mut |_| {});
-            let mut on = admin.pass.clone();
-            on.add(&admin.nothing);
-            mask.sure = mask.sure.and(&on.minus(&admin.deny));
-            mask.possible = mask.possible.and(&on.minus(&admin.accept));
-        }
+        let mut mask = (*self.local(at)).clone();
+        let admin = self.tier(Tier::Admin, at, atom);
+        let mut on = admin.pass.clone();
+        on.add(&admin.nothing);
+        mask.sure = mask.sure.and(&on.minus(&admin.deny));
+        mask.possible = mask.possible.and(&on.minus(&admin.accept));
         let mask = Rc::new(mask);
-        self.masks.insert((at, atom), mask.clone());
+        self.masks.insert(key, mask.clone());
         mask
     }
 
     /// Everyone but those who always get in because they are, or may be, on the subject's own node.
-    pub(super) fn local(&self, at: usize) -> Mask {
+    pub(super) fn local(&mut self, at: usize) -> Rc<Mask> {
+        let place = self.stacks[at].place;
+        if let Some(known) = self.locals.get(&place) {
+            return known.clone();
+        }
         let everyone = self.space.everyone();
         let mut mask = Mask { sure: everyone.clone(), possible: everyone };
-        if self.stacks[at].direction == Direction::Egress {
-            return mask;
-        }
-        let nodes = &self.stacks[at].nodes;
-        for column in self.space.on_nodes.iter() {
-            let bit = Bits::range(column, column + 1);
-            let Some(source) = self.space.node_of(column) else { continue };
-            let elsewhere = source.is_some() && nodes.iter().any(|n| n.is_some() && *n != source);
-            if !elsewhere {
-                mask.possible.remove(&bit);
-                if source.is_some() && !nodes.contains(&None) {
-                    mask.sure.remove(&bit);
+        if place.direction == Direction::Ingress {
+            for column in self.space.on_nodes.iter() {
+                let bit = Bits::range(column, column + 1);
+                let Some(source) = self.space.node_of(column) else { continue };
+                let elsewhere = match (source, place.known) {
+                    (None, _) | (_, Known::No) => false,
+                    (Some(source), Known::One(node)) => source != node,
+                    (Some(_), Known::Several) => true,
+                };
+                if !elsewhere {
+                    mask.possible.remove(&bit);
+                    if source.is_some() && !place.somewhere {
+                        mask.sure.remove(&bit);
+                    }
                 }
             }
         }
+        let mask = Rc::new(mask);
+        self.locals.insert(place, mask.clone());
         mask
     }
 
@@ -397,11 +458,11 @@ impl<'w> Judge<'w> {
         if self.stacks[at].cluster.is_empty() {
             return (self.space.everyone(), Bits::none());
         }
-        let tier = self.tier(Tier::Baseline, at, atom, &mut |_| {});
-        let mut opens = tier.accept;
+        let tier = self.tier(Tier::Baseline, at, atom);
+        let mut opens = tier.accept.clone();
         opens.add(&tier.pass);
         opens.add(&tier.nothing);
-        (opens, tier.deny)
+        (opens, tier.deny.clone())
     }
 
     /// A flow of a stack's subject with someone of these columns, on these ports.
@@ -449,7 +510,7 @@ impl<'w> Judge<'w> {
         self.stacks[at].unclear
     }
 
-    pub(super) fn stacks_of(&self, policy: PolicyRef) -> Vec<usize> {
+    pub(super) fn stacks_of(&self, policy: PolicyRef) -> Rc<[usize]> {
         self.of_policy.get(&policy).cloned().unwrap_or_default()
     }
 
@@ -460,10 +521,6 @@ impl<'w> Judge<'w> {
     pub(super) fn is_gone(&self, item: Item) -> bool {
         self.gone.contains(&item)
     }
-}
-
-fn selected_policy(at: &RuleRef, others: &[u32]) -> bool {
-    matches!(at.policy, PolicyRef::Namespaced(p) if others.contains(&p))
 }
 
 fn lost(before: &Cols, after: &Cols) -> Cols {

@@ -8,24 +8,28 @@
 //! too, in which there is a pod for every combination of labels that policies can tell apart.
 //!
 //! Policies that are not evaluated have no influence. Reading order: this file, `open` (who could come), `space` (rules as
-//! sets), `items` and `judge` (whether an item can go), `tiers` (the same for cluster tiers), `report` (what can go together, and what
-//! covers it).
+//! sets), `stacks` (subjects by what decides for them), `items` and `judge` (whether an item can go), `cluster` and `tiers`
+//! (the same for cluster tiers), `walk` (how the tiers undo each other), `report` (what can go together, and what covers it).
 
+mod cluster;
 mod edit;
 mod items;
 mod judge;
 mod open;
 mod report;
 mod space;
+mod stacks;
 mod tiers;
+mod walk;
 
-pub use edit::{without, without_all};
+pub use edit::{rule_without, without, without_all};
 pub use open::Open;
-pub use report::{ClusterRuleUse, Overridden, Overriding, Redundant, Report, Tie, Undone, report};
+pub use report::{ClusterRuleUse, Overridden, Overriding, Redundant, Report, Tie, Undone, report, report_while};
 
 use crate::classes::Classes;
+use crate::selector::readable;
 use judge::Judge;
-use watertight_model::{Direction, Flow, PolicyRef, RuleRef};
+use watertight_model::{Direction, Flow, NetworkPolicy, PolicyRef, Rule, RuleRef};
 
 /// Something that can be deleted. Numbers are places in the lists of the rule, which has a number itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +81,12 @@ pub enum Standing {
 /// Every item of a world with its standing, each as if it alone were deleted.
 pub fn standings(open: &Open) -> Vec<(Item, Standing)> {
     let classes = Classes::of(&open.world);
-    let mut judge = Judge::new(open, &classes);
+    let mut judge = Judge::new(open, &classes, &|| true);
     let items = judge.items();
-    items.into_iter().map(|item| (item, judge.standing(item))).collect()
+    items.into_iter().filter_map(|item| Some((item, judge.standing(item)?))).collect()
+}
+
+/// Rules of a policy that can admit something.
+fn live_rules(policy: &NetworkPolicy, direction: Direction) -> &[Rule] {
+    if readable(&policy.subject) && policy.isolates(direction) { policy.rules(direction) } else { &[] }
 }

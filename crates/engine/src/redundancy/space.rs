@@ -6,15 +6,18 @@
 use crate::bits::Bits;
 use crate::block::{Block, Ranges, block_ranges, blocks_match, normal, whereabouts};
 use crate::classes::{ClassId, Classes};
-use crate::peers::{Effect, effect_of, named_port, named_ports_all, not_understood};
+use crate::peers::{named_port, named_ports_all};
 use crate::reach::columns::{Cols, Columns, NameReading};
-use crate::selector::{matches, readable};
+use crate::redundancy::cluster::{ClusterShape, cluster_names};
 use crate::tri::Tri;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use watertight_model::policy::BlockCidr;
 use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, ClusterRule, Direction, Endpoint, Family, L4, NetworkPolicy, NodeId, Peer,
-    PeerKind, Peers, Pod, PodId, PortEntry, PortMatch, Ports, Protocol, Rule, Str, Tier, World, addr,
+    ClusterPeer, ClusterPort, ClusterPorts, Direction, Endpoint, Family, L4, NetworkPolicy, NodeId, Peer, PeerKind,
+    Peers, Pod, PodId, PortEntry, PortMatch, Ports, Protocol, Rule, RuleRef, Str, World, addr,
 };
 
 /// Ports that no rule tells apart; [`OTHER`] is every IP protocol without ports.
@@ -25,27 +28,36 @@ pub(super) const OTHER: Atom = Atom::MAX;
 pub(super) struct Space<'w> {
     pub(super) world: &'w World,
     pub(super) classes: &'w Classes,
-    columns: Columns<'w>,
+    pub(super) columns: Columns<'w>,
     /// First addresses of elementary ranges, sorted; IPv4 first.
     cuts: Vec<(Family, u128)>,
     /// Elementary ranges of ports, sorted.
     ports: Vec<(Protocol, u16, u16)>,
     /// Columns of nodes and of hostNetwork pods, which may be local to a subject.
     pub(super) on_nodes: Bits,
+    /// Sets in use: equal ones are kept once, as thousands of rules name the same peers.
+    sets: FxHashSet<Rc<Cols>>,
+    names: FxHashMap<(&'w str, Protocol), Numbers>,
+    pub(super) cluster_shapes: FxHashMap<RuleRef, Rc<ClusterShape>>,
 }
 
+/// Classes by the number that a name stands for there.
+type Numbers = Rc<[(u16, Bits)]>;
+
 /// A NetworkPolicy rule, or what would be left of it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Shape<'w> {
     pub(super) ports: ShapePorts<'w>,
     /// By label, or everyone.
-    pods: Cols,
+    pods: Rc<Cols>,
     /// By label or by address.
-    both: Cols,
+    both: Rc<Cols>,
+    /// Protocols without ports (row 68: perhaps).
+    other: Rc<Cols>,
 }
 
 /// The ports of a [`Shape`].
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct ShapePorts<'w> {
     /// Every port of TCP, UDP, SCTP.
     pub(super) whole: [bool; 3],
@@ -53,7 +65,7 @@ pub(super) struct ShapePorts<'w> {
     pub(super) other: bool,
     /// Sorted; beside what is whole.
     pub(super) atoms: Vec<Atom>,
-    names: Vec<(&'w Str, Protocol)>,
+    names: Vec<(&'w Str, Protocol, Numbers)>,
 }
 
 /// What of a rule is looked at: some of its peers, without some exceptions, and some of its ports.
@@ -84,7 +96,7 @@ impl ShapePorts<'_> {
             Some(protocol) => {
                 self.whole[protocol as usize]
                     || self.atoms.binary_search(&atom).is_ok()
-                    || self.names.iter().any(|(_, p)| *p == protocol)
+                    || self.names.iter().any(|(_, p, _)| *p == protocol)
             }
         }
     }
@@ -94,17 +106,27 @@ impl<'w> Space<'w> {
     pub(super) fn new(world: &'w World, classes: &'w Classes) -> Self {
         let columns = Columns::new(world, classes);
         let (cuts, ports) = cuts(world);
-        let mut this = Self { world, classes, columns, cuts, ports, on_nodes: Bits::none() };
+        let mut this = Self {
+            world,
+            classes,
+            columns,
+            cuts,
+            ports,
+            on_nodes: Bits::none(),
+            sets: FxHashSet::default(),
+            names: FxHashMap::default(),
+            cluster_shapes: FxHashMap::default(),
+        };
         this.on_nodes = this.columns.host_network.clone();
         this.on_nodes.add(&Bits::range(this.first_node(), this.len()));
         this
     }
 
-    fn first_address(&self) -> usize {
+    pub(super) fn first_address(&self) -> usize {
         self.classes.len()
     }
 
-    fn first_node(&self) -> usize {
+    pub(super) fn first_node(&self) -> usize {
         self.classes.len() + self.cuts.len()
     }
 
@@ -155,7 +177,7 @@ impl<'w> Space<'w> {
     }
 
     /// Atoms of a range.
-    fn atoms(&self, protocol: Protocol, first: u16, last: u16) -> std::ops::Range<Atom> {
+    pub(super) fn atoms(&self, protocol: Protocol, first: u16, last: u16) -> std::ops::Range<Atom> {
         let at = |port: (Protocol, u16)| ClassId::at(self.ports.partition_point(|p| (p.0, p.1) < port)).0;
         let end = last.checked_add(1).map_or_else(
             || ClassId::at(self.ports.partition_point(|p| p.0 <= protocol)).0,
@@ -169,20 +191,31 @@ impl<'w> Space<'w> {
         self.atoms(protocol, 0, u16::MAX).find(|a| but.binary_search(a).is_err())
     }
 
-    /// Atoms of the numbers that a name stands for: on this pod, or (without one) on any class.
-    pub(super) fn name_atoms(&mut self, name: &'w Str, protocol: Protocol, on: Option<&Pod>, every: bool) -> Vec<Atom> {
+    /// Atoms of the numbers that a name stands for in cluster rules: on this pod, or (without one) on any class.
+    pub(super) fn name_atoms(&mut self, name: &'w Str, protocol: Protocol, on: Option<&Pod>) -> Vec<Atom> {
         let numbers: Vec<u16> = match on {
-            Some(pod) if every => named_ports_all(pod, name).filter(|p| p.0 == protocol).map(|p| p.1).collect(),
-            Some(pod) => named_port(pod, name, protocol).into_iter().collect(),
-            None => {
-                let reading = if every { NameReading::Every } else { NameReading::First };
-                self.columns.named(name, protocol, reading).iter().map(|(n, _)| *n).collect()
-            }
+            Some(pod) => named_ports_all(pod, name).filter(|p| p.0 == protocol).map(|p| p.1).collect(),
+            None => self.columns.named(name, protocol, NameReading::Every).iter().map(|(n, _)| *n).collect(),
         };
         numbers.into_iter().flat_map(|n| self.atoms(protocol, n, n)).collect()
     }
 
-    fn blocks(&mut self, blocks: &[Block<'_>]) -> Cols {
+    /// The one copy of a set.
+    fn kept(&mut self, cols: Cols) -> Rc<Cols> {
+        if let Some(known) = self.sets.get(&cols) {
+            return known.clone();
+        }
+        let new = Rc::new(cols);
+        self.sets.insert(new.clone());
+        new
+    }
+
+    fn numbers(&mut self, name: &'w Str, protocol: Protocol) -> Numbers {
+        let known = self.names.entry((name, protocol));
+        known.or_insert_with(|| self.columns.named(name, protocol, NameReading::First).into()).clone()
+    }
+
+    pub(super) fn blocks(&mut self, blocks: &[Block<'_>]) -> Cols {
         let mut cols = self.columns.blocks(blocks);
         let (mut sure, mut possible) = (Ranges::new(), Ranges::new());
         for (block, except) in blocks {
@@ -244,7 +277,10 @@ impl<'w> Space<'w> {
                     match &entry.port {
                         PortMatch::Any | PortMatch::Range(0, u16::MAX) => ports.whole[entry.protocol as usize] = true,
                         PortMatch::Range(a, b) => ports.atoms.extend(self.atoms(entry.protocol, *a, *b)),
-                        PortMatch::Named(name) => ports.names.push((name, entry.protocol)),
+                        PortMatch::Named(name) => {
+                            let numbers = self.numbers(name, entry.protocol);
+                            ports.names.push((name, entry.protocol, numbers));
+                        }
                     }
                 }
             }
@@ -253,161 +289,54 @@ impl<'w> Space<'w> {
         ports.atoms.dedup();
         let mut both = pods.clone();
         both.add(&blocks);
-        Shape { ports, pods, both }
+        // A rule without ports may open protocols that have none (row 68).
+        let other =
+            Cols { sure: Bits::none(), possible: if ports.other { both.possible.clone() } else { Bits::none() } };
+        Shape { ports, pods: self.kept(pods), both: self.kept(both), other: self.kept(other) }
     }
 
     /// The atoms at which a rule begins or ends to match, names included.
-    pub(super) fn bounds(&mut self, ports: &ShapePorts<'w>, direction: Direction, subject: &Pod, sum: &mut Vec<Atom>) {
+    pub(super) fn bounds(&self, ports: &ShapePorts<'w>, direction: Direction, subject: &Pod, sum: &mut Vec<Atom>) {
         sum.extend(&ports.atoms);
-        for (name, protocol) in &ports.names {
-            let on = (direction == Direction::Ingress).then_some(subject);
-            sum.extend(self.name_atoms(name, *protocol, on, false));
+        for (name, protocol, numbers) in &ports.names {
+            match direction {
+                Direction::Ingress => {
+                    let number = named_port(subject, name, *protocol);
+                    sum.extend(number.into_iter().flat_map(|n| self.atoms(*protocol, n, n)));
+                }
+                Direction::Egress => sum.extend(numbers.iter().flat_map(|(n, _)| self.atoms(*protocol, *n, *n))),
+            }
         }
     }
 
     /// Whom the rule lets pass on these ports.
-    pub(super) fn on(&mut self, shape: &Shape<'w>, atom: Atom, direction: Direction, subject: &Pod) -> Cols {
-        let Some(protocol) = self.protocol(atom) else {
-            // A rule without ports may open protocols that have none (row 68).
-            let possible = if shape.ports.other { shape.both.possible.clone() } else { Bits::none() };
-            return Cols { sure: Bits::none(), possible };
-        };
+    pub(super) fn on<'s>(
+        &self,
+        shape: &'s Shape<'w>,
+        atom: Atom,
+        direction: Direction,
+        subject: &Pod,
+    ) -> Cow<'s, Cols> {
+        let Some(protocol) = self.protocol(atom) else { return Cow::Borrowed(&shape.other) };
         if shape.ports.whole[protocol as usize] || shape.ports.atoms.binary_search(&atom).is_ok() {
-            return shape.both.clone();
+            return Cow::Borrowed(&shape.both);
         }
-        let L4::Port(_, number) = self.l4(atom) else { return Cols::default() };
+        let L4::Port(_, number) = self.l4(atom) else { return Cow::Owned(Cols::default()) };
         let mut out = Cols::default();
-        for (name, _) in shape.ports.names.iter().filter(|(_, p)| *p == protocol) {
+        for (name, _, numbers) in shape.ports.names.iter().filter(|(_, p, _)| *p == protocol) {
             match direction {
                 Direction::Ingress if named_port(subject, name, protocol) == Some(number) => {
-                    return shape.both.clone();
+                    return Cow::Borrowed(&shape.both);
                 }
                 Direction::Ingress => {}
                 Direction::Egress => {
-                    let named = self.columns.named(name, protocol, NameReading::First);
-                    for (_, classes) in named.iter().filter(|(n, _)| *n == number) {
+                    for (_, classes) in numbers.iter().filter(|(n, _)| *n == number) {
                         out.add(&shape.pods.and(classes));
                     }
                 }
             }
         }
-        out
-    }
-
-    /// Whom a cluster rule matches on these ports, and what it does to them.
-    pub(super) fn cluster_on(
-        &mut self,
-        tier: Tier,
-        rule: &'w ClusterRule,
-        atom: Atom,
-        direction: Direction,
-        subject: &Pod,
-    ) -> (Cols, Effect) {
-        let effect = effect_of(&rule.action);
-        let closes = effect != Effect::Accept;
-        if not_understood(rule) {
-            let cols = if closes { Cols::certain(self.everyone()) } else { Cols::default() };
-            return (cols, if closes { Effect::Deny } else { effect });
-        }
-        let (mut pods, mut others) = (Cols::default(), Cols::default());
-        let mut effect = effect;
-        let mut networks: Vec<Block<'_>> = Vec::new();
-        for peer in &rule.peers {
-            match peer {
-                ClusterPeer::Pods { namespaces, pods: labels, .. } => {
-                    pods.add(&self.columns.cluster_pods(namespaces, labels));
-                }
-                ClusterPeer::Nodes { nodes, .. } => {
-                    others.add(&self.columns.cluster_nodes(nodes));
-                    let first = self.first_node();
-                    for (i, _) in self.world.nodes.iter().enumerate().filter(|(_, n)| matches(nodes, &n.labels)) {
-                        others.add(&Cols::certain(Bits::range(first + i, first + i + 1)));
-                    }
-                }
-                ClusterPeer::Networks { blocks, .. } => networks.extend(blocks.iter().map(|b| (b, &[][..]))),
-                ClusterPeer::DomainNames { .. } if closes => {
-                    effect = Effect::Deny;
-                    pods.add(&Cols::certain(self.everyone()));
-                }
-                ClusterPeer::DomainNames { .. } if tier == Tier::Admin => {
-                    let addresses = Bits::range(self.first_address(), self.first_node());
-                    others.possible.add(&addresses);
-                }
-                ClusterPeer::DomainNames { .. } | ClusterPeer::Unknown { .. } => {}
-            }
-        }
-        if !networks.is_empty() {
-            let networks = self.blocks(&networks);
-            others.add(&networks);
-        }
-        let mut both = pods.clone();
-        both.add(&others);
-        let ClusterPorts::Of(list) = &rule.ports else { return (both, effect) };
-        let L4::Port(protocol, number) = self.l4(atom) else { return (Cols::default(), effect) };
-        if closes && list.contains(&ClusterPort::BareProtocol(protocol)) {
-            return (both, Effect::Deny);
-        }
-        let by_number = list.iter().any(|entry| match entry {
-            ClusterPort::Number(p, PortMatch::Any) => *p == protocol,
-            ClusterPort::Number(p, PortMatch::Range(a, b)) => *p == protocol && (*a..=*b).contains(&number),
-            ClusterPort::Number(_, PortMatch::Named(_))
-            | ClusterPort::Named(_)
-            | ClusterPort::BareProtocol(_)
-            | ClusterPort::Unknown => false,
-        });
-        if by_number {
-            return (both, effect);
-        }
-        let mut out = Cols::default();
-        let every = effect == Effect::Deny;
-        for name in cluster_names(list) {
-            match direction {
-                Direction::Ingress => {
-                    let hit = if every {
-                        named_ports_all(subject, name).any(|p| p == (protocol, number))
-                    } else {
-                        named_port(subject, name, protocol) == Some(number)
-                    };
-                    if hit {
-                        out.add(&pods);
-                    }
-                }
-                Direction::Egress => {
-                    let reading = if every { NameReading::Every } else { NameReading::First };
-                    let named = self.columns.named(name, protocol, reading);
-                    for (_, classes) in named.iter().filter(|(n, _)| *n == number) {
-                        out.add(&pods.and(classes));
-                    }
-                }
-            }
-        }
-        (out, effect)
-    }
-
-    /// As [`Self::bounds`], for a cluster rule.
-    pub(super) fn cluster_bounds(
-        &mut self,
-        rule: &'w ClusterRule,
-        direction: Direction,
-        subject: &Pod,
-        sum: &mut Vec<Atom>,
-    ) {
-        let ClusterPorts::Of(list) = &rule.ports else { return };
-        for entry in list {
-            match entry {
-                ClusterPort::Number(p, PortMatch::Range(a, b)) => sum.extend(self.atoms(*p, *a, *b)),
-                ClusterPort::Number(_, PortMatch::Any | PortMatch::Named(_))
-                | ClusterPort::Named(_)
-                | ClusterPort::BareProtocol(_)
-                | ClusterPort::Unknown => {}
-            }
-        }
-        for name in cluster_names(list) {
-            let on = (direction == Direction::Ingress).then_some(subject);
-            for protocol in Protocol::ALL {
-                sum.extend(self.name_atoms(name, protocol, on, true));
-            }
-        }
+        Cow::Owned(out)
     }
 
     /// hostNetwork classes and others, of which no member is one of these pods.
@@ -416,13 +345,6 @@ impl<'w> Space<'w> {
         let list: Vec<u32> = (0..self.classes.len()).map(ClassId::at).filter(imaginary).map(|c| c.0).collect();
         Bits::from_sorted(&list)
     }
-}
-
-fn cluster_names(list: &[ClusterPort]) -> impl Iterator<Item = &Str> {
-    list.iter().filter_map(|entry| match entry {
-        ClusterPort::Named(name) | ClusterPort::Number(_, PortMatch::Named(name)) => Some(name),
-        ClusterPort::Number(..) | ClusterPort::BareProtocol(_) | ClusterPort::Unknown => None,
-    })
 }
 
 /// Where address ranges begin, and elementary ranges of ports.
@@ -497,9 +419,4 @@ fn cuts(world: &World) -> Cuts {
         (*protocol, *first, next.map_or(u16::MAX, |(_, n)| n - 1))
     });
     (addresses.into_iter().collect(), ranges.collect())
-}
-
-/// Rules of a policy that can admit something.
-pub(super) fn live_rules(policy: &NetworkPolicy, direction: Direction) -> &[Rule] {
-    if readable(&policy.subject) && policy.isolates(direction) { policy.rules(direction) } else { &[] }
 }

@@ -6,10 +6,43 @@ use crate::reach::columns::Cols;
 use crate::redundancy::Item;
 use crate::redundancy::judge::{Difference, Judge, differing};
 use crate::redundancy::space::Atom;
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
 use watertight_model::{PolicyRef, RuleRef, Tier};
 
+/// What tiers do, by group of stacks and port, as long as nothing is removed.
+#[derive(Default)]
+pub(super) struct Memo {
+    known: FxHashMap<(u32, Atom, Tier), Rc<BitMay>>,
+    /// The same without one item.
+    without: FxHashMap<(u32, Atom, Tier), Rc<BitMay>>,
+    item: Option<Item>,
+    /// Whether that item makes a difference in some tier.
+    differs: FxHashMap<(u32, Atom), bool>,
+}
+
+impl Memo {
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// From now on, until [`Self::leave`], answers are those without the item.
+    pub(super) fn enter(&mut self, item: Item) {
+        if self.item != Some(item) {
+            self.item = Some(item);
+            self.without.clear();
+            self.differs.clear();
+        }
+        std::mem::swap(&mut self.known, &mut self.without);
+    }
+
+    pub(super) fn leave(&mut self) {
+        std::mem::swap(&mut self.known, &mut self.without);
+    }
+}
+
 /// Columns by what a tier may do to them; each column is in at least one of the four.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct BitMay {
     pub(super) accept: Bits,
     pub(super) deny: Bits,
@@ -84,11 +117,17 @@ impl BitMay {
 
 impl Judge<'_> {
     /// What a tier may do to whom, for one stack and one port.
-    pub(super) fn tier(&mut self, tier: Tier, at: usize, atom: Atom, asked: &mut dyn FnMut(Asked<'_>)) -> BitMay {
-        self.tier_by_priority(tier, at, atom, asked, &mut |_| {})
+    pub(super) fn tier(&mut self, tier: Tier, at: usize, atom: Atom) -> Rc<BitMay> {
+        let key = (self.stacks[at].group, atom, tier);
+        if let Some(known) = self.memo.known.get(&key) {
+            return known.clone();
+        }
+        let sum = Rc::new(self.tier_by_priority(tier, at, atom, &mut |_| {}, &mut |_| {}));
+        self.memo.known.insert(key, sum.clone());
+        sum
     }
 
-    /// As [`Self::tier`], telling the policies of each priority apart.
+    /// As [`Self::tier`], telling which rule is asked about whom, and the policies of each priority apart.
     pub(super) fn tier_by_priority(
         &mut self,
         tier: Tier,
@@ -118,7 +157,7 @@ impl Judge<'_> {
                     if self.is_gone(Item::Rule(reference)) {
                         continue;
                     }
-                    let (matches, effect) = self.space.cluster_on(tier, rule, atom, direction, subject);
+                    let (matches, effect) = self.space.cluster_on(tier, (reference, rule), atom, subject);
                     let live = own.nothing.and(&matches.possible);
                     let before = sum.nothing.and(&own.nothing);
                     let reached = matches.and(&before);
@@ -157,12 +196,12 @@ impl Judge<'_> {
 
     /// Who may pass and who may be denied, on one side, whatever is local.
     fn half(&mut self, at: usize, atom: Atom) -> (Bits, Bits) {
-        let admin = self.tier(Tier::Admin, at, atom, &mut |_| {});
+        let admin = self.tier(Tier::Admin, at, atom);
         let on = union(&admin.pass, &admin.nothing);
         let isolates = |p: u32| !self.is_gone(Item::Policy(PolicyRef::Namespaced(p)));
         let (opens, denied) = if !self.stacks[at].v1.iter().any(|s| isolates(s.policy)) {
-            let tier = self.tier(Tier::Baseline, at, atom, &mut |_| {});
-            (union(&union(&tier.accept, &tier.pass), &tier.nothing), tier.deny)
+            let tier = self.tier(Tier::Baseline, at, atom);
+            (union(&union(&tier.accept, &tier.pass), &tier.nothing), tier.deny.clone())
         } else {
             let admitted = self.network_policies(at, atom);
             (admitted.possible, self.space.everyone().minus(&admitted.sure))
@@ -171,17 +210,30 @@ impl Judge<'_> {
     }
 
     /// What the NetworkPolicies of a stack admit together.
-    pub(super) fn network_policies(&mut self, at: usize, atom: Atom) -> Cols {
+    pub(super) fn network_policies(&self, at: usize, atom: Atom) -> Cols {
         let mut sum = Cols::default();
-        for s in self.stacks[at].v1 {
-            let cols = self.admitted(s.policy, at, atom);
-            sum.add(&cols);
+        for rule in self.rules_at(at, atom) {
+            sum.add(&self.on(rule, at, atom));
         }
         sum
     }
 
     /// Where the verdict is another one without a cluster policy or one of its rules.
     pub(super) fn cluster_difference(&mut self, item: Item, at: usize, atom: Atom) -> Difference {
+        let key = (self.stacks[at].group, atom);
+        // Most stacks share what their tiers do, and in most places one rule less makes no difference there.
+        let known = self.memo.differs.get(&key).copied().filter(|_| self.memo.item == Some(item));
+        let differs = known.unwrap_or_else(|| {
+            let tiers = [Tier::Admin, Tier::Baseline];
+            let before = tiers.map(|tier| self.tier(tier, at, atom));
+            let after = self.without(item, |this| tiers.map(|tier| this.tier(tier, at, atom)));
+            let differs = before != after;
+            self.memo.differs.insert(key, differs);
+            differs
+        });
+        if !differs {
+            return Difference::default();
+        }
         let (opens, denied) = self.half(at, atom);
         let (opens_after, denied_after) = self.without(item, |this| this.half(at, atom));
         let mask = self.local(at);

@@ -7,7 +7,7 @@ use crate::rules::common::policy_object;
 use crate::rules::refs::{network_rule, rule_names};
 use crate::rules::{Check, Lint};
 use watertight_engine::explain::words;
-use watertight_engine::redundancy::{Item, Redundant, without};
+use watertight_engine::redundancy::{Item, Redundant, rule_without};
 use watertight_model::{Origin, PeerKind, Peers, PolicyRef, Ports, Rule, RuleRef};
 
 /// The lint.
@@ -98,8 +98,7 @@ fn fix(ctx: &Ctx<'_, '_>, found: &Redundant, at: RuleRef) -> Option<Fix> {
         Item::Except(_, _, e) => format!("without except {e}"),
         Item::Policy(_) => return None,
     };
-    let edited = without(ctx.world, found.item);
-    let rule = edited.policies.get(index)?.rules(at.direction).get(place)?.clone();
+    let rule = rule_without(ctx.world.policies.get(index)?.rules(at.direction).get(place)?, found.item);
     Some(Fix::rule(
         ctx.world,
         format!("{} rule {place} {title}", at.direction.name()),

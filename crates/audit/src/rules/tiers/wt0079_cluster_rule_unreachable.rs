@@ -7,7 +7,7 @@ use crate::rules::common::cluster_policy_object;
 use crate::rules::refs::{cluster_rule, rule_name, rule_names};
 use crate::rules::{Check, Lint};
 use std::cell::Cell;
-use watertight_engine::redundancy::{ClusterRuleUse, report};
+use watertight_engine::redundancy::{ClusterRuleUse, report_while};
 use watertight_model::{ClusterPolicy, Direction, PolicyRef, Tier};
 
 /// The lint.
@@ -90,11 +90,11 @@ fn earlier(ctx: &Ctx<'_, '_>, found: &ClusterRuleUse, index: usize, tries: &Cell
     let yaml =
         format!("# move rule {here} of {} before rule {first} ({})\n", policy.name, rule_name(ctx, found.taken_by[0]));
     let fix = Fix::put_cluster(title, yaml, moved);
-    let after = report(&apply(ctx.world, &fix.edits));
+    let after = report_while(&apply(ctx.world, &fix.edits), &|| !ctx.is_overdue());
     let dead = |rules: &[ClusterRuleUse]| {
         rules.iter().filter(|u| u.rule.policy == PolicyRef::Cluster(found_index(index)) && !u.decides_today).count()
     };
-    (dead(&after.rules) < dead(&ctx.redundancy().rules)).then_some(fix)
+    (after.finished && dead(&after.rules) < dead(&ctx.redundancy().rules)).then_some(fix)
 }
 
 fn found_index(index: usize) -> u32 {
