@@ -207,6 +207,24 @@ fn drops_name_the_rule_and_the_status_is_the_contract() {
 }
 
 #[test]
+fn the_live_demo_goes_from_flat_to_enforced_and_back() {
+    let Some(_guarded) = Guarded::new() else { return };
+    let out = watertight("demo --live");
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    let probes: Vec<&str> = text.lines().filter(|l| l.ends_with(" connections") && l.contains("mismatch")).collect();
+    assert_eq!(probes.iter().filter(|l| l.starts_with("0 mismatches in 17,804")).count(), 3, "{text}");
+    let denied = |l: &&str| l.starts_with("denied and not delivered");
+    let numbers: Vec<&str> = text.lines().filter(denied).filter_map(|l| l.split_whitespace().last()).collect();
+    assert_eq!(numbers[..2], ["0", "0"], "flat, and in shadow, nothing is denied: {text}");
+    assert_eq!(numbers.len(), 4);
+    assert!(numbers[2] == numbers[3] && numbers[2].len() > 5, "enforced, also without its agent: {text}");
+    let left = Command::new("ip").args(["netns", "list"]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&left.stdout).contains("wtl:"));
+    assert!(!Path::new("/sys/fs/bpf/watertight").exists());
+}
+
+#[test]
 fn its_page_says_what_happens() {
     let Some(_guarded) = Guarded::new() else { return };
     let page = root().join("docs/commands/agent.md");

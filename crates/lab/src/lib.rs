@@ -34,7 +34,7 @@ pub use netns::within;
 #[cfg(target_os = "linux")]
 pub use respond::respond;
 #[cfg(target_os = "linux")]
-pub use up::{Removed, Started, down, is_answering, up};
+pub use up::{Removed, Started, down, is_answering, is_root, up};
 
 /// Begins the name of every network namespace of a lab.
 pub const PREFIX: &str = "wtl:";

@@ -45,7 +45,7 @@ pub struct Removed {
 /// # Errors
 /// [`LabError`].
 pub fn up(plan: &Plan, texts: &[(String, String)]) -> Result<Started, LabError> {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return Err(LabError::NotRoot);
     }
     if !netns::ours()?.is_empty() || Path::new(DIRECTORY).exists() {
@@ -199,6 +199,11 @@ fn start_responder() -> Result<usize, LabError> {
     sockets.ok_or_else(|| failed(if line.trim().is_empty() { "it ended" } else { line.trim() }))
 }
 
+/// True if this process may make a lab.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// True if the responder of the lab runs.
 pub fn is_answering() -> bool {
     Process::responder().is_some()
@@ -209,7 +214,7 @@ pub fn is_answering() -> bool {
 /// # Errors
 /// [`LabError`], after everything was tried.
 pub fn down() -> Result<Removed, LabError> {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return Err(LabError::NotRoot);
     }
     let mut removed = Removed::default();

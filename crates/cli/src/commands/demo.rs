@@ -32,6 +32,9 @@ pub struct DemoArgs {
     /// Only write the sample cluster and its flows to DIR, to try the commands on
     #[arg(long, value_name = "DIR")]
     pub write: Option<PathBuf>,
+    /// On a lab of network namespaces, with real packets and the agent (Linux, root); without root on the recording
+    #[arg(long, conflicts_with = "write")]
+    pub live: bool,
 }
 
 /// Who is taken, and what must not be in reach.
@@ -82,6 +85,13 @@ pub fn run(args: DemoArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
     if let Some(folder) = &args.write {
         write(folder, ctx)?;
         return Ok(Exit::Clean);
+    }
+    if args.live {
+        #[cfg(target_os = "linux")]
+        if watertight_lab::is_root() {
+            return super::walk::run(ctx);
+        }
+        ctx.warn("--live needs Linux and root: it makes network namespaces. Here is the recording instead");
     }
     ctx.format(DemoView::FORMATS)?;
     let view = walk(ctx)?;

@@ -87,6 +87,9 @@ pub struct ProbeArgs {
     /// How long to wait for an answer, in milliseconds; TCP sends a lost first packet again after 1000
     #[arg(long, value_name = "MS", default_value_t = 1300, value_parser = clap::value_parser!(u16).range(50..))]
     pub patience: u16,
+    /// Only the counts
+    #[arg(long)]
+    pub summary: bool,
 }
 
 /// `--family`.
@@ -107,6 +110,9 @@ pub struct TrafficArgs {
     /// How often to open them all
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub rounds: u32,
+    /// Only the counts
+    #[arg(long)]
+    pub summary: bool,
 }
 
 /// Runs it.
@@ -289,10 +295,16 @@ mod linux {
             ..probe::Options::default()
         };
         let (state, world) = current(ctx)?;
-        compare(&state, &world, &options, ctx)
+        compare(&state, &world, &options, args.summary, ctx)
     }
 
-    fn compare(state: &State, world: &World, options: &probe::Options, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
+    fn compare(
+        state: &State,
+        world: &World,
+        options: &probe::Options,
+        summary: bool,
+        ctx: &mut Ctx<'_, '_>,
+    ) -> Result<Exit, Failure> {
         ctx.format(<ProbeView as crate::render::Report>::FORMATS)?;
         if !is_answering() {
             return Err(failed(&LabError::Responder { said: "it does not run".to_owned() }));
@@ -300,7 +312,7 @@ mod linux {
         let engine = Engine::new(world);
         let probed = ctx.timed("probing", || probe::probe(&state.plan, &engine, options)).map_err(|e| failed(&e))?;
         let differ = probed.rows.iter().any(|r| r.matches() < Match::Either);
-        ctx.emit(&ProbeView::of(&engine, &probed))?;
+        ctx.emit(&ProbeView::of(&engine, &probed, summary))?;
         Ok(ctx.findings(differ.then_some(crate::args::FailOn::Error)))
     }
 
@@ -318,7 +330,7 @@ mod linux {
         let options = probe::Options { calls: Some(calls(&world, &ledger)), ..probe::Options::default() };
         let mut exit = Exit::Clean;
         for _ in 0..args.rounds.max(1) {
-            exit = exit.worst(compare(&state, &world, &options, ctx)?);
+            exit = exit.worst(compare(&state, &world, &options, args.summary, ctx)?);
         }
         Ok(exit)
     }

@@ -18,6 +18,8 @@ pub mod start;
 pub mod test;
 pub mod version;
 pub mod watch;
+#[cfg(target_os = "linux")]
+mod walk;
 
 use crate::ctx::Ctx;
 use crate::exit::{Exit, Failure};

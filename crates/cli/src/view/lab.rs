@@ -126,6 +126,9 @@ pub struct ProbeView {
     without_sctp: usize,
     /// All of them, mismatches first.
     rows: Vec<RowView>,
+    /// People want the counts only.
+    #[serde(skip)]
+    summary: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -163,8 +166,8 @@ fn name(matches: Match) -> &'static str {
 }
 
 impl ProbeView {
-    /// The outcome of a probe.
-    pub fn of(engine: &Engine<'_>, probed: &Probed) -> Self {
+    /// The outcome of a probe; with `summary` people get no table.
+    pub fn of(engine: &Engine<'_>, probed: &Probed, summary: bool) -> Self {
         let mut rows: Vec<&Row> = probed.rows.iter().collect();
         // Stable: within a kind the order of sources and destinations stays.
         rows.sort_by_key(|r| r.matches());
@@ -180,6 +183,7 @@ impl ProbeView {
             agree: AgreeView { delivered, denied: same - delivered },
             without_sctp: probed.without_sctp,
             rows: rows.iter().map(|r| RowView::of(engine, r)).collect(),
+            summary,
         }
     }
 }
@@ -224,6 +228,9 @@ impl Report for ProbeView {
             ("the policies' answer depends".to_owned(), number(self.depends).into()),
             ("not tried (no SCTP in this kernel)".to_owned(), number(self.without_sctp).into()),
         ]);
+        if self.summary {
+            return page;
+        }
         // Pods by workload would hide which of them differs: the truth table is of pods, worst first, both families in one row.
         let mut table = Table::new(["FROM", "TO", "PORT", "VERDICT", "OUTCOME", "WHY"]);
         table.grouped = 1;
