@@ -11,6 +11,7 @@ mod apply;
 mod assemble;
 mod diagnostic;
 pub mod limits;
+mod objects;
 pub mod reader;
 pub mod source;
 pub mod tree;
@@ -18,6 +19,7 @@ mod typed;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use limits::Limits;
+pub use objects::{Key, Objects};
 
 use crate::tree::{Format, TreeError, decode, documents_par};
 use std::collections::BTreeMap;
@@ -125,6 +127,16 @@ pub fn read_applied(cluster: &[Input], over: &[Input], options: &Options) -> Res
     reading.finish()
 }
 
+/// Adds what a text holds, faults included.
+fn parse(text: &str, format: Format, limits: &Limits, settings: &Settings, into: &mut Parsed) {
+    for part in documents_par(text, format, limits, |d| typed::document(&d, text, settings)) {
+        match part {
+            Ok(parsed) => into.extend(parsed),
+            Err(error) => into.diagnostics.push(reader::syntax(&error, settings.source)),
+        }
+    }
+}
+
 struct Reading<'o> {
     options: &'o Options,
     sources: Vec<Source>,
@@ -210,13 +222,7 @@ impl<'o> Reading<'o> {
             default_namespace: self.options.default_namespace.clone(),
             strict_cidr: self.options.strict_cidr,
         };
-        let parts = documents_par(text, Format::of(name, text), limits, |d| typed::document(&d, text, &settings));
-        for part in parts {
-            match part {
-                Ok(parsed) => self.parsed.extend(parsed),
-                Err(error) => self.tree_error(&error, source),
-            }
-        }
+        parse(text, Format::of(name, text), limits, &settings, &mut self.parsed);
     }
 
     fn tree_error(&mut self, error: &TreeError, source: SourceId) {

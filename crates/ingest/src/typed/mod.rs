@@ -47,7 +47,7 @@ pub(crate) struct ReadNamespace {
 }
 
 /// Everything that documents held.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Parsed {
     pub(crate) namespaces: Vec<ReadNamespace>,
     pub(crate) nodes: Vec<ClusterNode>,
