@@ -11,7 +11,7 @@ use crate::plugin::{self, Credential};
 use crate::proxy;
 use crate::words::one_line;
 use base64::Engine;
-use http::{Method, Request, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::Config;
 use kube::client::ClientBuilder;
@@ -44,7 +44,7 @@ pub struct Client {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl fmt::Debug for Client {
@@ -197,7 +197,32 @@ impl Client {
         Err(self.timeout(path))
     }
 
-    async fn once(&self, method: &Method, path: &str, body: &[u8]) -> Result<Answer, Fault> {
+    /// One GET without another attempt; any status is an answer.
+    pub(crate) async fn ask(&self, path: &str) -> Result<Answer, AccessError> {
+        match tokio::time::timeout(self.timeouts.call, self.once(&Method::GET, path, &[])).await {
+            Err(_) => Err(self.timeout(path)),
+            Ok(answer) => answer.map_err(|fault| self.explain(fault, path)),
+        }
+    }
+
+    /// One GET whose answer is read as it comes. Waits for the status only.
+    pub(crate) async fn open(&self, path: &str) -> Result<Response<kube::client::Body>, AccessError> {
+        match tokio::time::timeout(self.timeouts.call, self.send(&Method::GET, path, &[])).await {
+            Err(_) => Err(self.timeout(path)),
+            Ok(response) => response.map_err(|fault| self.explain(fault, path)),
+        }
+    }
+
+    /// The runtime, for someone who keeps it busy; this client can only be asked asynchronously afterwards.
+    pub(crate) fn take_runtime(&mut self) -> Result<Runtime, AccessError> {
+        self.runtime.take().ok_or_else(|| AccessError::Host { why: "the client was closed".into() })
+    }
+
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    async fn send(&self, method: &Method, path: &str, body: &[u8]) -> Result<Response<kube::client::Body>, Fault> {
         let request = Request::builder()
             .method(method.clone())
             .uri(path)
@@ -206,15 +231,11 @@ impl Client {
             .header(header::USER_AGENT, AGENT)
             .body(kube::client::Body::from(body.to_vec()))
             .map_err(|e| Fault::Other(e.to_string()))?;
-        let response = self.kube.send(request).await.map_err(|e| classify(&e))?;
-        let status = response.status().as_u16();
-        let retry_after =
-            response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| {
-            if e.is::<LengthLimitError>() { Fault::TooLarge(MAX_ANSWER >> 20) } else { classify(e.as_ref()) }
-        })?;
-        let retry_after = retry_after.map(Duration::from_secs);
-        Ok(Answer { status, body: body.to_bytes().into(), retry_after })
+        self.kube.send(request).await.map_err(|e| classify(&e))
+    }
+
+    async fn once(&self, method: &Method, path: &str, body: &[u8]) -> Result<Answer, Fault> {
+        whole(self.send(method, path, body).await?, MAX_ANSWER).await
     }
 
     /// A server that has answered once and is gone for a moment (restarted, failed over) is asked again.
@@ -249,6 +270,22 @@ impl Client {
             Fault::Other(why) => AccessError::Connection { place, why: one_line(&why) },
         }
     }
+}
+
+/// An answer with its body, which has at most `limit` bytes.
+pub(crate) async fn whole(response: Response<kube::client::Body>, limit: usize) -> Result<Answer, Fault> {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers());
+    let body = Limited::new(response.into_body(), limit)
+        .collect()
+        .await
+        .map_err(|e| if e.is::<LengthLimitError>() { Fault::TooLarge(limit >> 20) } else { classify(e.as_ref()) })?;
+    Ok(Answer { status, body: body.to_bytes().into(), retry_after })
+}
+
+/// `Retry-After` in seconds, as API servers send it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn verified(config: &Config) -> bool {

@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 use watertight_model::world::Unread;
 
 /// Objects per page: what kubectl asks for.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 /// How often a list whose continue token has expired is begun again before it is asked for in one piece.
-const RESTARTS: u32 = 1;
+pub(crate) const RESTARTS: u32 = 1;
 
 /// More pages than this are no list of a real cluster (two million objects), but a server that never ends.
-const MAX_PAGES: usize = 4_000;
+pub(crate) const MAX_PAGES: usize = 4_000;
 
 /// What to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,12 +108,17 @@ pub(crate) fn served(client: &Client) -> Result<Served, AccessError> {
     if answer.status != 200 {
         return Ok(None);
     }
-    let list: GroupList = serde_json::from_slice(&answer.body).map_err(|e| client.bad_answer(PATH, e.to_string()))?;
+    groups(&answer).map(Some).map_err(|e| client.bad_answer(PATH, e.to_string()))
+}
+
+/// The API groups of an answer.
+pub(crate) fn groups(answer: &Answer) -> Result<BTreeMap<String, Vec<String>>, serde_json::Error> {
+    let list: GroupList = serde_json::from_slice(&answer.body)?;
     let groups = list.groups.into_iter().map(|group| {
         let preferred = group.preferred_version.into_iter().map(|v| v.version);
         (group.name, preferred.chain(group.versions.into_iter().map(|v| v.version)).collect())
     });
-    Ok(Some(groups.collect()))
+    Ok(groups.collect())
 }
 
 /// The versions in which to ask for a kind, best first; `Err`: the group is there in other versions only.
@@ -295,12 +300,12 @@ impl Reader<'_> {
                 404 => return Ok(Listed::Absent),
                 status => return Ok(Listed::Refused(status, refusal(status, &answer))),
             }
-            let ListPage { items, next } = parse(kind, &kind.api_version(version), &answer.body)
+            let ListPage { items, next, .. } = parse(kind, &kind.api_version(version), &answer.body)
                 .map_err(|e| self.client.bad_answer(&url, broken(&e)))?;
             self.objects += items.len();
             (self.progress)(&kind.full_name(), self.objects);
             if !items.is_empty() {
-                pages.push(page(items.iter().map(String::as_str)));
+                pages.push(page(items.iter().map(|object| object.line.as_str())));
             }
             match next {
                 None => return Ok(Listed::Whole(pages)),
@@ -350,13 +355,13 @@ pub(crate) fn refusal(status: u16, answer: &Answer) -> String {
 }
 
 /// Where JSON breaks; its text is not quoted.
-fn broken(error: &serde_json::Error) -> String {
+pub(crate) fn broken(error: &serde_json::Error) -> String {
     let what = if error.is_eof() { "it ends in the middle" } else { "not a list of objects in JSON" };
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
 /// A continue token or a name, for a URL.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),

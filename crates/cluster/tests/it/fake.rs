@@ -32,6 +32,8 @@ pub(crate) enum Reply {
     Hangup,
     /// Says nothing.
     Silence,
+    /// A watch, as it goes.
+    Watch(crate::etcd::Feed),
 }
 
 pub(crate) fn status(code: u16, message: &str) -> Reply {
@@ -161,6 +163,7 @@ fn list(objects: &[Value], query: &str) -> Reply {
 pub(crate) struct Fake {
     pub(crate) port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
+    cluster: Arc<Mutex<Cluster>>,
 }
 
 impl Fake {
@@ -173,6 +176,7 @@ impl Fake {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::new(Mutex::new(cluster));
         let log = Arc::clone(&asked);
+        let cluster = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (shared, log) = (Arc::clone(&shared), Arc::clone(&log));
@@ -183,7 +187,12 @@ impl Fake {
                 });
             }
         });
-        Self { port, asked }
+        Self { port, asked, cluster }
+    }
+
+    /// Changes how the server behaves from now on.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Cluster)) {
+        change(&mut self.cluster.lock().unwrap());
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
@@ -255,6 +264,18 @@ fn send(stream: &mut impl Write, reply: Reply) -> bool {
             stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
             for byte in body.bytes() {
                 stream.write_all(&[b'1', b'\r', b'\n', byte, b'\r', b'\n']).unwrap();
+            }
+            stream.write_all(b"0\r\n\r\n").is_ok()
+        }
+        Reply::Watch(mut feed) => {
+            if stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err() {
+                return false;
+            }
+            while let Some(bytes) = feed.next() {
+                let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat();
+                if !bytes.is_empty() && stream.write_all(&chunk).is_err() {
+                    return false;
+                }
             }
             stream.write_all(b"0\r\n\r\n").is_ok()
         }

@@ -8,7 +8,10 @@
 
 mod connect;
 mod doctor;
+mod etcd;
 mod fake;
 mod probe;
 mod read;
 mod tls;
+mod watch;
+mod watch_faults;

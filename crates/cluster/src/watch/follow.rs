@@ -1,0 +1,260 @@
+//! Follows one kind: does what its [`Machine`] says, and tells [`Shared`] what came of it.
+
+use super::WatchOptions;
+use super::frames::{Event, Lines, Next, event};
+use super::machine::{Cause, Ended, Machine, Pauses, Step};
+use super::shared::Shared;
+use crate::client::{Answer, Client, whole};
+use crate::error::AccessError;
+use crate::kinds::Kind;
+use crate::list::{ListPage, Object, parse};
+use crate::read::{MAX_PAGES, PAGE, RESTARTS, Served, broken, escaped, groups, refusal, versions};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Semaphore};
+
+/// A server's refusal of a watch is a few lines.
+const MAX_REFUSAL: usize = 1 << 20;
+/// Lists at one time: a page of each is in memory.
+const LISTS: usize = 4;
+/// After so many answers that are failures of the server's own, a kind that was never read is called unread.
+const ATTEMPTS: u32 = 4;
+/// After how long the server should end a watch by itself.
+const WATCH_SECONDS: u32 = 300;
+/// What was learnt about API groups is asked for again when it is older.
+const GROUPS_AGE: Duration = Duration::from_secs(5);
+
+/// What all followers share.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) options: WatchOptions,
+    lists: Semaphore,
+    groups: Mutex<Option<(Instant, Served)>>,
+}
+
+impl Context {
+    pub(crate) fn new(client: Client, shared: Arc<Shared>, options: WatchOptions) -> Self {
+        Self { client, shared, options, lists: Semaphore::new(LISTS), groups: Mutex::new(None) }
+    }
+
+    /// The server's API groups. Many kinds ask at one time, one request is made.
+    async fn served(&self) -> Result<Served, Ended> {
+        const PATH: &str = "/apis";
+        let mut known = self.groups.lock().await;
+        if let Some((at, served)) = known.as_ref().filter(|(at, _)| at.elapsed() < GROUPS_AGE) {
+            let _ = at;
+            return Ok(served.clone());
+        }
+        let answer = self.client.ask(PATH).await.map_err(|e| failed(&e))?;
+        let served = match answer.status {
+            200 => Some(groups(&answer).map_err(|e| Ended::Failed(broken(&e)))?),
+            401 => return Err(unauthorized()),
+            429 | 500..=599 => return Err(Ended::Busy(answer.retry_after, refusal(answer.status, &answer))),
+            _ => None,
+        };
+        *known = Some((Instant::now(), served.clone()));
+        Ok(served)
+    }
+}
+
+/// Follows the kind of this index, for ever.
+pub(crate) async fn follow(context: Arc<Context>, kind: &'static Kind, index: usize) {
+    let options = &context.options;
+    let timeouts = context.client.timeouts();
+    let mut machine = Machine::new(Pauses {
+        first: timeouts.backoff,
+        most: options.retry,
+        retry_after: timeouts.retry_after,
+        seldom: options.seldom,
+        healthy: options.healthy,
+    });
+    let mut version = String::new();
+    loop {
+        let begun = Instant::now();
+        let follower = Follower { context: &context, kind, index };
+        let ended = match machine.step().clone() {
+            Step::List(cause) => follower.list(cause, &mut version).await,
+            Step::Watch(from) => follower.watch(&version, from).await,
+        };
+        let pause = machine.ended(&ended, begun.elapsed(), (options.jitter)());
+        context.shared.ended(index, &ended, machine.failures() >= ATTEMPTS);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+struct Follower<'a> {
+    context: &'a Context,
+    kind: &'static Kind,
+    index: usize,
+}
+
+impl Follower<'_> {
+    /// Lists the kind in the best version that the server has, which is left in `version`.
+    async fn list(&self, cause: Cause, version: &mut String) -> Ended {
+        let _turn = self.context.lists.acquire().await;
+        let served = match self.context.served().await {
+            Ok(served) => served,
+            Err(ended) => return ended,
+        };
+        let candidates = match versions(self.kind, &served) {
+            Ok(candidates) => candidates,
+            Err(mut offered) => {
+                offered.dedup();
+                let offered = crate::words::one_line(&offered.join(", "));
+                return Ended::Absent(Some(format!("the server has it in {offered} only, which is not understood")));
+            }
+        };
+        for candidate in candidates {
+            self.context.shared.counted(self.index, |stats| *stats.lists.entry(cause).or_default() += 1);
+            match self.whole_list(&candidate).await {
+                Ok((objects, at)) => {
+                    *version = candidate;
+                    self.context.shared.listed(self.index, objects);
+                    return Ended::Listed(at);
+                }
+                Err(Ended::Absent(_)) => {}
+                Err(ended) => return ended,
+            }
+        }
+        Ended::Absent(self.kind.required.then(|| "the server does not have this kind".to_owned()))
+    }
+
+    /// All pages. A continue token that expires begins the list again, and at last it is asked for in one piece.
+    async fn whole_list(&self, version: &str) -> Result<(Vec<Object>, String), Ended> {
+        for _ in 0..=RESTARTS {
+            match self.pages(version, Some(PAGE)).await {
+                Err(Ended::Expired(_)) => {}
+                other => return other,
+            }
+        }
+        self.pages(version, None).await
+    }
+
+    async fn pages(&self, version: &str, limit: Option<usize>) -> Result<(Vec<Object>, String), Ended> {
+        let path = self.kind.path(version, None);
+        let mut objects = Vec::new();
+        let mut from: Option<String> = None;
+        let mut token: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let limit = limit.map_or_else(String::new, |limit| format!("?limit={limit}"));
+            let next = token.as_ref().map_or_else(String::new, |token| format!("&continue={}", escaped(token)));
+            let answer = self.context.client.ask(&format!("{path}{limit}{next}")).await.map_err(|e| failed(&e))?;
+            if answer.status != 200 {
+                return Err(listing_refused(&answer));
+            }
+            let page = parse(self.kind, &self.kind.api_version(version), &answer.body);
+            let ListPage { items, resource_version, next } = page.map_err(|e| Ended::Failed(broken(&e)))?;
+            if items.iter().any(|o| o.name.is_empty() || o.namespace.is_empty() == self.kind.namespaced) {
+                return Err(Ended::Failed("an object without a name, or in the wrong place".to_owned()));
+            }
+            objects.extend(items);
+            // Pages are of one version. If they are not, the earliest misses nothing.
+            from = from.or(resource_version);
+            let repeated = next.is_some() && next == token;
+            match (next, from.take()) {
+                (None, Some(from)) => return Ok((objects, from)),
+                (None, None) => return Err(Ended::Failed("a list without a resourceVersion".to_owned())),
+                (Some(_), _) if repeated || limit.is_empty() => {
+                    return Err(Ended::Failed("a list that does not end".to_owned()));
+                }
+                (next, first) => (token, from) = (next, first),
+            }
+        }
+        Err(Ended::Failed(format!("more than {MAX_PAGES} pages")))
+    }
+
+    async fn watch(&self, version: &str, from: String) -> Ended {
+        let path = self.kind.path(version, None);
+        let url = format!(
+            "{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
+            escaped(&from)
+        );
+        let response = match self.context.client.open(&url).await {
+            Ok(response) => response,
+            Err(error) => return failed(&error),
+        };
+        if response.status() != 200 {
+            return match whole(response, MAX_REFUSAL).await {
+                Ok(answer) => watch_ended(answer.status, answer.retry_after, refusal(answer.status, &answer)),
+                Err(fault) => Ended::Failed(crate::words::one_line(&format!("{fault:?}"))),
+            };
+        }
+        let shared = &self.context.shared;
+        shared.followed(self.index);
+        let api_version = self.kind.api_version(version);
+        let mut at = from;
+        let mut lines = Lines::new(response.into_body());
+        loop {
+            let line = match lines.next(self.context.options.idle).await {
+                Next::Line(line) => line,
+                Next::End(cut) => {
+                    shared.counted(self.index, |stats| stats.cut += u64::from(cut));
+                    return Ended::Closed(at);
+                }
+                // The connection may be dead without knowing it. Another one goes on at the same place.
+                Next::Silence => {
+                    shared.counted(self.index, |stats| stats.silent += 1);
+                    return Ended::Closed(at);
+                }
+                Next::Broken(_) => return Ended::Closed(at),
+                Next::TooLong => return Ended::Garbage("an event larger than any object".to_owned()),
+            };
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match event(self.kind, &api_version, &line) {
+                Ok(Event::Put(object, version)) => {
+                    shared.put(self.index, object);
+                    at = version;
+                }
+                Ok(Event::Delete(object, version)) => {
+                    shared.remove(self.index, object);
+                    at = version;
+                }
+                Ok(Event::Bookmark(version)) => {
+                    shared.heard(self.index);
+                    at = version;
+                }
+                Ok(Event::Error(status, after, why)) => return watch_ended(status, after, why),
+                Err(why) => return Ended::Garbage(why),
+            }
+        }
+    }
+}
+
+fn failed(error: &AccessError) -> Ended {
+    match error {
+        AccessError::BadAnswer { why, .. } => Ended::Failed(why.clone()),
+        error => Ended::Failed(error.to_string()),
+    }
+}
+
+fn unauthorized() -> Ended {
+    Ended::Failed("the credentials are not accepted (any more)".to_owned())
+}
+
+fn listing_refused(answer: &Answer) -> Ended {
+    let why = refusal(answer.status, answer);
+    match answer.status {
+        401 => unauthorized(),
+        403 => Ended::Refused(why),
+        404 => Ended::Absent(None),
+        410 => Ended::Expired(why),
+        _ => Ended::Busy(answer.retry_after, why),
+    }
+}
+
+/// What a status means, at the start of a watch or on it.
+fn watch_ended(status: u16, after: Option<Duration>, why: String) -> Ended {
+    match status {
+        401 => unauthorized(),
+        403 => Ended::Refused(format!("it may be listed but not watched: {why}")),
+        429 | 500 | 502 | 503 => Ended::Busy(after, why),
+        // 410, and 504 for a version that is in the server's future (a restored backup). What else there is (404 when a CRD
+        // is deleted, 400 for a version that it does not take) is found out by a list.
+        _ => Ended::Expired(why),
+    }
+}
