@@ -207,7 +207,7 @@ impl Client {
 
     /// One GET whose answer is read as it comes. Waits for the status only.
     pub(crate) async fn open(&self, path: &str) -> Result<Response<kube::client::Body>, AccessError> {
-        match tokio::time::timeout(self.timeouts.call, self.send(&Method::GET, path, &[])).await {
+        match tokio::time::timeout(self.timeouts.call, self.begin(&Method::GET, path, &[])).await {
             Err(_) => Err(self.timeout(path)),
             Ok(response) => response.map_err(|fault| self.explain(fault, path)),
         }
@@ -222,7 +222,7 @@ impl Client {
         self.timeouts
     }
 
-    async fn send(&self, method: &Method, path: &str, body: &[u8]) -> Result<Response<kube::client::Body>, Fault> {
+    async fn begin(&self, method: &Method, path: &str, body: &[u8]) -> Result<Response<kube::client::Body>, Fault> {
         let request = Request::builder()
             .method(method.clone())
             .uri(path)
@@ -235,7 +235,7 @@ impl Client {
     }
 
     async fn once(&self, method: &Method, path: &str, body: &[u8]) -> Result<Answer, Fault> {
-        whole(self.send(method, path, body).await?, MAX_ANSWER).await
+        whole(self.begin(method, path, body).await?, MAX_ANSWER).await
     }
 
     /// A server that has answered once and is gone for a moment (restarted, failed over) is asked again.

@@ -1,7 +1,8 @@
 //! A live Kubernetes cluster, read once or watched: objects as JSON text for the reader of files, worlds that stay current,
 //! and the checks of `doctor`.
 //!
-//! Takes a kubeconfig (or a pod's service account) and gives [`Snapshot`]s, or a [`State`] after each change ([`watch()`]). Async inside, synchronous outside; every
+//! Takes a kubeconfig (or a pod's service account) and gives [`Snapshot`]s, or a [`State`] after each change ([`watch()`]).
+//! Async inside, synchronous outside; every
 //! wait is bounded. Understands no object: `watertight-ingest` does, from the same text that a saved snapshot holds.
 //! Never writes to a cluster (but for `probe`, in a namespace of its own, where that is asked for), never reads a Secret,
 //! never keeps an environment value, never shows a credential.

@@ -199,7 +199,7 @@ impl Follower<'_> {
                     shared.counted(self.index, |stats| stats.silent += 1);
                     return Ended::Closed(at);
                 }
-                Next::Broken(_) => return Ended::Closed(at),
+                Next::Broken => return Ended::Closed(at),
                 Next::TooLong => return Ended::Garbage("an event larger than any object".to_owned()),
             };
             if line.iter().all(u8::is_ascii_whitespace) {

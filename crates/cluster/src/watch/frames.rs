@@ -3,7 +3,6 @@
 //! Input: a body as it comes, in chunks of any size. Output: [`Event`]s. A line that never ends is not an event: what was cut
 //! off is not applied, and the place of the watch does not move past it.
 
-use crate::fault::classify;
 use crate::kinds::Kind;
 use crate::list::{Object, object};
 use crate::read::broken;
@@ -26,7 +25,7 @@ pub(crate) enum Next {
     /// Nothing came for too long.
     Silence,
     /// The connection broke.
-    Broken(String),
+    Broken,
     /// A line is longer than any object.
     TooLong,
 }
@@ -64,7 +63,7 @@ impl Lines {
             match tokio::time::timeout(idle, self.body.frame()).await {
                 Err(_) => return Next::Silence,
                 Ok(None) => return Next::End(!self.buffer.is_empty()),
-                Ok(Some(Err(error))) => return Next::Broken(one_line(&format!("{:?}", classify(&error)))),
+                Ok(Some(Err(_))) => return Next::Broken,
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
                         self.buffer.extend_from_slice(&data);

@@ -108,9 +108,9 @@ pub(crate) fn policy(namespace: &str, name: &str, app: &str) -> Value {
 }
 
 /// All the objects there are, with the paths of their lists.
-type World1 = Vec<(&'static str, Value)>;
+type Objects = Vec<(&'static str, Value)>;
 
-fn history() -> Vec<World1> {
+fn history() -> Vec<Objects> {
     let node = || (NODES, json!({"metadata": {"name": "n1"}, "spec": {"podCIDR": "10.0.0.0/24"}}));
     vec![
         vec![node(), (NAMESPACES, namespace("shop", "a")), (PODS, pod("shop", "web", "web"))],
@@ -142,7 +142,7 @@ fn history() -> Vec<World1> {
 }
 
 /// Makes the objects those of `to`, one change at a time; `step` is called after each.
-fn go(etcd: &Etcd, from: &World1, to: &World1, step: &mut dyn FnMut()) {
+fn go(etcd: &Etcd, from: &Objects, to: &Objects, step: &mut dyn FnMut()) {
     let same = |a: &(&str, Value), b: &(&str, Value)| {
         a.0 == b.0
             && a.1["metadata"]["name"] == b.1["metadata"]["name"]
@@ -159,13 +159,13 @@ fn go(etcd: &Etcd, from: &World1, to: &World1, step: &mut dyn FnMut()) {
 }
 
 /// Plays a history; `after` is called after each state, `step` after each change.
-fn play(states: &[World1], mut step: impl FnMut(&Etcd), mut after: impl FnMut(&Etcd, &Seen)) {
+fn play(states: &[Objects], mut step: impl FnMut(&Etcd), mut after: impl FnMut(&Etcd, &Seen)) {
     let etcd = Etcd::default();
     let fake = Fake::start(etcd.cluster());
     let seen = Seen::of(&fake, options());
     let first = seen.until("a world", |_| true);
     assert!(first.world.pods.is_empty() && first.revision == 1);
-    let mut from = World1::new();
+    let mut from = Objects::new();
     for to in states {
         go(&etcd, &from, to, &mut || step(&etcd));
         after(&etcd, &seen);
@@ -178,12 +178,12 @@ fn play(states: &[World1], mut step: impl FnMut(&Etcd), mut after: impl FnMut(&E
     assert_eq!((stats.objects, stats.pending), (states.last().unwrap().len(), 0));
 }
 
-fn orders() -> Vec<Vec<World1>> {
+fn orders() -> Vec<Vec<Objects>> {
     let plain = history();
     let mut reversed = plain.clone();
     reversed.reverse();
-    let inside: Vec<World1> = plain.iter().map(|s| s.iter().rev().cloned().collect()).collect();
-    let with_empty: Vec<World1> = plain.iter().flat_map(|s| [World1::new(), s.clone()]).collect();
+    let inside: Vec<Objects> = plain.iter().map(|s| s.iter().rev().cloned().collect()).collect();
+    let with_empty: Vec<Objects> = plain.iter().flat_map(|s| [Objects::new(), s.clone()]).collect();
     vec![plain, reversed, inside, with_empty]
 }
 
@@ -199,7 +199,7 @@ fn each_state_is_seen_and_is_the_one_read_from_scratch() {
     let etcd = Etcd::default();
     let fake = Fake::start(etcd.cluster());
     let seen = Seen::of(&fake, options());
-    let mut from = World1::new();
+    let mut from = Objects::new();
     for to in history() {
         go(&etcd, &from, &to, &mut || {});
         let wanted = meaning(&from_scratch(&fake));
@@ -234,7 +234,8 @@ fn everything_said_twice_and_in_the_wrong_words() {
     let etcd = Etcd::default();
     let fake = Fake::start(etcd.cluster());
     let seen = Seen::of(&fake, options());
-    let mut from = World1::new();
+    seen.until("a world", |_| true);
+    let mut from = Objects::new();
     for to in history() {
         go(&etcd, &from, &to, &mut || {});
         for (path, object) in &to {
