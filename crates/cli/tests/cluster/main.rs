@@ -2,12 +2,7 @@
 //!
 //! Needs the clusters that `./dev cluster test` starts; nothing here is skipped where they are missing. One test at a time:
 //! they share a cluster.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests fail by panicking, and say what was measured"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod api;
 mod bed;
