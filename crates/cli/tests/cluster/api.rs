@@ -20,7 +20,8 @@ fn an_account_that_reads_all_gets_whole_answers() {
         ("connections -o json --strict", 0),
         ("blast shop/web -o json --strict", 0),
         ("explain shop/web shop/api --port 8080 -o json --strict", 0),
-        ("doctor -o json", 1),
+        // Without nodes there is no network plugin to be found: unknown, which is no failure.
+        ("doctor -o json", 0),
     ] {
         let live = watertight(&format!("{command} --save {}", saved.display()), &reader);
         let live = if command.starts_with("doctor") { watertight(command, &reader) } else { live };
