@@ -32,7 +32,9 @@ impl Node {
     /// Loads the programs, or takes over what an earlier agent left. Acts in the calling thread's network namespace, as all
     /// methods do.
     pub(crate) fn open(name: &str, pins: &Path, options: Options) -> Result<Self, AgentError> {
-        let loader = Loader::open(pins).map_err(AgentError::kernel(name))?;
+        let mut loader = Loader::open(pins).map_err(AgentError::kernel(name))?;
+        // Backends are known only after the node's own translation: without this, Services are closed for restricted pods.
+        loader.attach_services().map_err(AgentError::kernel(name))?;
         let epoch = loader.status().map_err(AgentError::kernel(name))?.epoch;
         Ok(Self {
             name: name.to_owned(),

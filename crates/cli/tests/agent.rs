@@ -207,6 +207,42 @@ fn drops_name_the_rule_and_the_status_is_the_contract() {
 }
 
 #[test]
+fn a_service_is_as_open_as_its_backends() {
+    let Some(mut guarded) = Guarded::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let egress = |port: u16| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: web-out, namespace: shop}}\nspec:\n  \
+             podSelector: {{matchLabels: {{app: web}}}}\n  policyTypes: [Egress]\n  egress:\n  - to: [{{namespaceSelector: {{}}, \
+             podSelector: {{matchLabels: {{k8s-app: kube-dns}}}}}}]\n    ports: [{{port: 53, protocol: UDP}}]\n  - to: \
+             [{{podSelector: {{matchLabels: {{app: db}}}}}}]\n    ports: [{{port: {port}}}]\n"
+        )
+    };
+    let file = folder.path().join("egress.yaml");
+    ok(&format!("lab up -f {}", root().join("crates/cli/tests/data/lab.yaml").display()));
+    guarded.start(&[]);
+    // Its name is looked up through the ClusterIP of DNS; port 80 of the Service is 5432 of the pod.
+    let ask = || {
+        let script = "exec 3<>/dev/tcp/db.shop.svc.cluster.local/80 && head -n1 <&3";
+        let out = Command::new(env!("CARGO_BIN_EXE_watertight"))
+            .args(["lab", "exec", "shop/web", "--", "timeout", "3", "bash", "-c", script])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    };
+    for (state, port, answer) in [(2, 5432, "shop/db"), (3, 80, "")] {
+        std::fs::write(&file, egress(port)).unwrap();
+        ok(&format!("lab apply -f {}", file.display()));
+        until(
+            || json("agent status")["items"].as_array().unwrap().iter().all(|s| s["revision"]["applied"] == state),
+            "the policy is applied",
+        );
+        assert_eq!(ask(), answer, "a rule on port {port}: the pod's port counts, not the Service's");
+        assert_eq!((probed().0, probed().1), (0, 0));
+    }
+}
+
+#[test]
 fn the_live_demo_goes_from_flat_to_enforced_and_back() {
     let Some(_guarded) = Guarded::new() else { return };
     let out = watertight("demo --live");

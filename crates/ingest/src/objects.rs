@@ -10,9 +10,9 @@
 //! the object's own text.
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::reader::syntax;
 use crate::tree::{Format, decode};
 use crate::typed::{self, Parsed, Settings};
-use crate::reader::syntax;
 use crate::{Counts, Loaded, Options, assemble, parse};
 use std::collections::BTreeMap;
 use watertight_model::world::Unread;

@@ -17,9 +17,9 @@ pub mod replay;
 pub mod start;
 pub mod test;
 pub mod version;
-pub mod watch;
 #[cfg(target_os = "linux")]
 mod walk;
+pub mod watch;
 
 use crate::ctx::Ctx;
 use crate::exit::{Exit, Failure};
