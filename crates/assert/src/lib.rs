@@ -3,8 +3,9 @@
 //! Input: files of `apiVersion: watertight.dev/v1`, `kind: Assertions`, as bytes, and an engine. Output: an [`Outcome`] per
 //! assertion, with the flow that breaks it. Decides no verdict (the engine does), reads no file, draws nothing.
 //!
-//! Reading order: [`file`](mod@file) (what an assertion is), [`parse`] (text to assertions, every fault at its place), [`members`] (whom
-//! an assertion means in a world, which a live probe asks as well), [`judge`] (the static check).
+//! Reading order: [`file`](mod@file) (what an assertion is), [`parse`](mod@parse) (text to assertions, every fault at its
+//! place), [`members`] (whom an assertion means in a world, which a live probe asks as well), [`judge`](mod@judge) (the
+//! static check).
 
 pub mod closing;
 pub mod file;
