@@ -211,11 +211,13 @@ fn a_service_is_as_open_as_its_backends() {
     let Some(mut guarded) = Guarded::new() else { return };
     let folder = tempfile::tempdir().unwrap();
     let egress = |port: u16| {
+        let head =
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web-out, namespace: shop}\n";
+        let dns = "{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}";
         format!(
-            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: web-out, namespace: shop}}\nspec:\n  \
-             podSelector: {{matchLabels: {{app: web}}}}\n  policyTypes: [Egress]\n  egress:\n  - to: [{{namespaceSelector: {{}}, \
-             podSelector: {{matchLabels: {{k8s-app: kube-dns}}}}}}]\n    ports: [{{port: 53, protocol: UDP}}]\n  - to: \
-             [{{podSelector: {{matchLabels: {{app: db}}}}}}]\n    ports: [{{port: {port}}}]\n"
+            "{head}spec:\n  podSelector: {{matchLabels: {{app: web}}}}\n  policyTypes: [Egress]\n  egress:\n  \
+             - to: [{dns}]\n    ports: [{{port: 53, protocol: UDP}}]\n  \
+             - to: [{{podSelector: {{matchLabels: {{app: db}}}}}}]\n    ports: [{{port: {port}}}]\n"
         )
     };
     let file = folder.path().join("egress.yaml");
