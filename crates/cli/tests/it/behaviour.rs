@@ -295,7 +295,8 @@ fn the_demo_walks_and_its_commands_say_the_same() {
     let begun = std::time::Instant::now();
     let walk = watertight("demo");
     assert_eq!(walk.code, 0, "{}", walk.stderr);
-    assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
+    // It takes well under a second on an idle machine; this only notices that it has stopped to end.
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     let last = walk.stdout.lines().rev().find(|l| l.starts_with("Next: ")).unwrap();
     assert!(last.contains("watertight"), "{last}");
 
