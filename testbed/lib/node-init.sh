@@ -81,13 +81,15 @@ JSON
   mv /run/10-testbed.conflist /etc/cni/net.d/
 }
 
-api() { kubectl --kubeconfig "$NODE/config/kubelet-$NAME.kubeconfig" "$@"; }
+# As kube-proxy: it may read all nodes, a kubelet only its own.
+api() { kubectl --kubeconfig "$NODE/config/kube-proxy.kubeconfig" "$@"; }
 
-# Nodes on one wire need no tunnel: a route to each other node's pods. Runs until all that exist have one.
+# Nodes on one wire need no tunnel: a route to each other node's pods, as far as they are known now.
 routes() {
   local name subnet address
-  api get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.spec.podCIDR} {.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}' |
-    while read -r name subnet address; do
+  # Either may be missing yet: a separator that is no blank keeps the empty word.
+  api get nodes -o jsonpath='{range .items[*]}{.metadata.name}|{.spec.podCIDR}|{.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}' |
+    while IFS='|' read -r name subnet address; do
       if [ "$name" = "$NAME" ]; then
         [ -e /etc/cni/net.d/10-testbed.conflist ] || [ -z "$subnet" ] || write_cni "$CNI" "$subnet" 1500
       elif [ -n "$subnet" ] && [ -n "$address" ]; then

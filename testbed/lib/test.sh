@@ -13,6 +13,8 @@ test_all() {
   cargo build --release --locked -p watertight-cli --bin watertight
   say "the life of a cluster"
   testbed/test/life || failed+=("testbed/test/life")
+  say "pods, Services and names without an overlay"
+  testbed/test/pods bridge ptp || failed+=("testbed/test/pods")
 
   say "against an API server"
   export WATERTIGHT_CLUSTER=$TEST_API
