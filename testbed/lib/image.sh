@@ -29,12 +29,12 @@ image_architecture() {
   esac
 }
 
-# watertight_image ARCHIVE PROGRAM: the program and the libraries that it names.
+# watertight_image ARCHIVE PROGRAM: the program, without its symbols, and the libraries that it names.
 watertight_image() {
   local root
   root="$(mktemp -d)"
   mkdir "$root/tmp"
-  install -m 755 "$2" "$root/watertight"
+  install -s -m 755 "$2" "$root/watertight"
   add_libraries "$root" "$2"
   make_image "$1" '["/watertight"]' '[]' "$root" "$WATERTIGHT_IMAGE"
   rm -r "$root"

@@ -210,4 +210,16 @@ mod tests {
             assert_eq!(written, wanted, "WATERTIGHT_UPDATE=1 cargo test -p watertight-cluster");
         }
     }
+
+    /// The agent of a node reads the same kinds.
+    #[test]
+    fn the_agents_in_deploy_may_read_these_kinds_and_nothing_else() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
+        let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+        let role = read("read-only.yaml");
+        let rules = &role[role.find("\nrules:\n").unwrap()..];
+        let agent = read("agent.yaml");
+        assert!(agent.contains(&format!("{rules}---\n")), "copy the rules of read-only.yaml to agent.yaml");
+        assert_eq!(agent.matches("\nrules:\n").count(), 1, "and it has no others");
+    }
 }
