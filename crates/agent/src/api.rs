@@ -33,6 +33,12 @@ pub struct Status {
     pub enforcing: bool,
     /// Policies without a mode of their own are only watched, not enforced.
     pub shadow: bool,
+    /// Devices that are pods', and not known whose: nothing passes them. In words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
+    /// What of the cluster may have changed without our knowledge; empty: nothing. What is in force stays meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<Stale>,
     /// What is not as it should be, in words; empty: nothing.
     pub degraded: Vec<String>,
     /// What users should know about the policies, in words.
@@ -43,6 +49,18 @@ pub struct Status {
     pub last_apply_us: u64,
     /// Map writes of the last change.
     pub last_writes: usize,
+}
+
+/// A kind of object whose changes the agent may have missed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stale {
+    /// The kind: `networkpolicies.networking.k8s.io`.
+    pub what: String,
+    /// Since it was last known to be current, in milliseconds.
+    pub age_ms: u64,
+    /// What is in the way, in words.
+    pub why: String,
 }
 
 /// A count of the states of the cluster that this agent has seen since it started.

@@ -35,6 +35,12 @@ pub enum AgentError {
     /// The lab's side.
     #[error(transparent)]
     Lab(#[from] watertight_lab::LabError),
+    /// The API server's side.
+    #[error(transparent)]
+    Cluster(#[from] Box<watertight_cluster::AccessError>),
+    /// The node that this agent guards is not named.
+    #[error("which node is this?")]
+    WhichNode,
     /// A file, a socket or a program.
     #[error("{what}: {source}")]
     Io {
@@ -55,6 +61,8 @@ impl AgentError {
             AgentError::NotRunning { .. } => Some("`watertight agent --source lab` starts one".to_owned()),
             AgentError::Kernel { source, .. } => source.help().map(str::to_owned),
             AgentError::Lab(error) => error.help(),
+            AgentError::Cluster(error) => Some(error.help()),
+            AgentError::WhichNode => Some("name it: --node, or the environment's NODE_NAME".to_owned()),
             AgentError::Io { .. } => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The agent of a node: keeps what the kernel enforces equal to what the cluster's policies say of the pods of this node.
 //!
 //! ```text
-//!   source (lab) --View: world, pods of this node--> node --Image--> kernel (datapath)
+//!   source (lab, kubernetes) --View: world, pods of this node--> node --Image--> kernel (datapath)
 //!                                                      |  ^
 //!                                     local socket: status, flows, drops
 //! ```
@@ -11,13 +11,15 @@
 //! that the agent may stop, by itself or not, and nothing opens or breaks.
 //!
 //! Reading order: [`api`] (what can be asked), [`source`] (where the world comes from), `node` (one pass of the loop), `run` (the
-//! threads), `server` and [`client`] (the socket), `links` (devices).
+//! threads), `server` and [`client`] (the socket), `find` and `links` (whose devices there are).
 
 pub mod api;
 #[cfg(target_os = "linux")]
 pub mod client;
 #[cfg(target_os = "linux")]
 mod error;
+#[cfg(target_os = "linux")]
+mod find;
 #[cfg(target_os = "linux")]
 mod links;
 #[cfg(target_os = "linux")]
@@ -32,4 +34,4 @@ pub mod source;
 #[cfg(target_os = "linux")]
 pub use error::AgentError;
 #[cfg(target_os = "linux")]
-pub use run::{Settings, run, uninstall};
+pub use run::{From, Settings, run, uninstall};

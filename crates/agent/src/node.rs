@@ -1,11 +1,11 @@
 //! One node: from a state of the cluster to an image in force, and what can be said about it.
 
-use crate::api::{Answer, Ask, Drops, Flow, Revision, Status};
+use crate::api::{Answer, Ask, Drops, Flow, Revision, Stale, Status};
 use crate::error::AgentError;
-use crate::source::{Place, View};
-use std::collections::BTreeMap;
+use crate::source::{Place, Standing, View};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use watertight_datapath::kernel::{Edge, Loader};
+use watertight_datapath::kernel::{self, Edge, Loader};
 use watertight_datapath::{Image, Local, Note, Options};
 use watertight_engine::Engine;
 use watertight_model::{Endpoint, World};
@@ -26,6 +26,10 @@ pub(crate) struct Node {
     found: Vec<String>,
     /// Pods that are guarded, by device.
     guarded: BTreeMap<u32, String>,
+    /// Devices that are closed, because nobody knows whose they are.
+    closed: BTreeSet<u32>,
+    /// How much is known of the cluster.
+    standing: Standing,
 }
 
 impl Node {
@@ -49,6 +53,8 @@ impl Node {
             refused: None,
             found: Vec::new(),
             guarded: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            standing: Standing::default(),
         })
     }
 
@@ -64,8 +70,28 @@ impl Node {
         self.refused = Some(why);
     }
 
+    /// How much is known of the cluster from now on.
+    pub(crate) fn stand(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
+    /// Puts gates on devices whose pod is not known: nothing passes there. Not before there is an image: a node that knows
+    /// nothing yet closes nothing.
+    fn close(&mut self, view: &View) -> Result<(), String> {
+        for closed in view.closed.iter() {
+            let there = self.closed.contains(&closed.ifindex) || self.guarded.contains_key(&closed.ifindex);
+            if !there && attached(self.loader.attach(closed.ifindex))? {
+                self.closed.insert(closed.ifindex);
+            }
+        }
+        Ok(())
+    }
+
     fn apply(&mut self) -> Result<(), String> {
         let Some(view) = self.view.clone() else { return Ok(()) };
+        if self.applied > 0 {
+            self.close(&view)?;
+        }
         let locals: Vec<Local> = view.pods.iter().filter_map(|p| local(&view.world, p)).collect();
         let image = Image::compile(&view.world, &locals, &self.options).map_err(|e| e.to_string())?;
         // First what holds for a pod, then the gate on its device: a pod that runs already is not cut off in between.
@@ -73,11 +99,15 @@ impl Node {
         let wanted: BTreeMap<u32, String> =
             image.slots.iter().map(|(ifindex, slot)| (*ifindex, slot.name.clone())).collect();
         for ifindex in wanted.keys() {
-            self.loader.attach(*ifindex).map_err(|e| e.to_string())?;
+            attached(self.loader.attach(*ifindex))?;
         }
-        for ifindex in self.guarded.keys().filter(|i| !wanted.contains_key(*i)) {
+        self.close(&view)?;
+        let closed: BTreeSet<u32> = view.closed.iter().map(|c| c.ifindex).collect();
+        let before: BTreeSet<u32> = self.guarded.keys().chain(&self.closed).copied().collect();
+        for ifindex in before.iter().filter(|i| !wanted.contains_key(i) && !closed.contains(i)) {
             self.loader.detach(*ifindex).map_err(|e| e.to_string())?;
         }
+        self.closed = closed;
         self.guarded = wanted;
         self.epoch = applied.epoch;
         self.last_writes = applied.writes;
@@ -134,15 +164,26 @@ impl Node {
 
     fn status(&self) -> Status {
         let seen = self.view.as_ref().map_or(0, |v| v.revision);
-        let degraded: Vec<String> = self.refused.iter().chain(&self.found).cloned().collect();
+        let open = self.view.iter().flat_map(|v| v.open.iter());
+        let open = open.map(|pod| format!("{pod}: no device of it was found, nobody guards it"));
+        let told = self.refused.iter().chain(&self.standing.held).chain(&self.found).cloned();
+        let degraded: Vec<String> = told.chain(open).collect();
+        let closed = self.view.iter().flat_map(|v| v.closed.iter());
+        let stale = self.standing.lost.iter().map(|lost| Stale {
+            what: lost.what.clone(),
+            age_ms: u64::try_from(lost.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            why: lost.why.clone(),
+        });
         Status {
             node: self.name.clone(),
             revision: Revision { seen, applied: self.applied },
             pods: self.guarded.len(),
             enforcing: degraded.is_empty() && seen > 0 && seen == self.applied,
             shadow: self.options.shadow,
+            closed: closed.map(|c| format!("{} ({}): {}", c.device, c.ifindex, c.why)).collect(),
+            stale: stale.collect(),
             degraded,
-            notes: self.notes.clone(),
+            notes: self.notes.iter().chain(&self.standing.notes).cloned().collect(),
             epoch: self.epoch,
             last_apply_us: self.last_apply_us,
             last_writes: self.last_writes,
@@ -204,7 +245,16 @@ impl Node {
 
 fn local(world: &World, place: &Place) -> Option<Local> {
     let pod = world.pod(world.namespace(&place.namespace)?, &place.name)?;
-    Some(Local { pod, ifindex: place.ifindex, mac: place.mac, addresses: Vec::new() })
+    Some(Local { pod, ifindex: place.ifindex, mac: place.mac, addresses: place.addresses.clone() })
+}
+
+/// False: the device went away meanwhile, which is no fault: so did its pod.
+fn attached(result: Result<(), kernel::Error>) -> Result<bool, String> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(kernel::Error::NoDevice(_)) => Ok(false),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn note(note: &Note) -> String {

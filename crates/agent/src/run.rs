@@ -4,11 +4,14 @@ use crate::api::{Answer, Ask};
 use crate::error::AgentError;
 use crate::node::Node;
 use crate::server;
-use crate::source::View;
+use crate::source::kubernetes::{Kubernetes, Turn};
 use crate::source::lab::{LOOK, Lab, Look};
+use crate::source::{Standing, View};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+use watertight_cluster::Access;
 use watertight_datapath::kernel::Loader;
 use watertight_lab::within;
 
@@ -17,12 +20,26 @@ use watertight_datapath::Options;
 /// How often a node looks at its kernel when nothing else happens.
 const ATTEST: Duration = Duration::from_secs(5);
 
+/// The longest pause between attempts to reach the API server.
+const CONNECT: Duration = Duration::from_secs(15);
+
 /// A BPF file system, where the kernel keeps what is pinned.
 const BPF_FS: &str = "/sys/fs/bpf";
 
+/// Where the cluster is.
+#[derive(Clone, Debug)]
+pub enum From {
+    /// The lab that is up on this host.
+    Lab,
+    /// A cluster, by its API server; this host is one of its nodes.
+    Kubernetes(Box<Access>),
+}
+
 /// How to run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// Where the cluster is.
+    pub from: From,
     /// Only this node; `None`: all nodes of the lab.
     pub node: Option<String>,
     /// Policies without a mode of their own are only watched.
@@ -37,6 +54,8 @@ pub(crate) enum Event {
     State(View),
     /// The source has none that could be understood.
     Refused(String),
+    /// How much is known of the cluster.
+    Standing(Standing),
     /// A question, and where the answer goes.
     Asked(Ask, Sender<Answer>),
     /// The source is gone: end. What is in the kernel stays.
@@ -48,7 +67,8 @@ fn pins(node: &str) -> PathBuf {
     Path::new(BPF_FS).join("watertight").join(node)
 }
 
-/// Runs the agents of a lab until the lab is gone. `say` gets a line for each thing that a person should know.
+/// Runs the agents of a lab until the lab is gone, or the one of a node for ever. `say` gets a line for each thing that a
+/// person should know.
 ///
 /// # Errors
 /// [`AgentError`]: something is missing to begin with.
@@ -56,6 +76,90 @@ pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentEr
     if !rustix::process::geteuid().is_root() {
         return Err(AgentError::NotRoot);
     }
+    match &settings.from {
+        From::Lab => run_lab(settings, say),
+        From::Kubernetes(access) => run_kubernetes(access, settings, say),
+    }
+}
+
+fn run_kubernetes(access: &Access, settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentError> {
+    let name = settings.node.as_deref().ok_or(AgentError::WhichNode)?;
+    bpf_fs(say)?;
+    server::forget_the_dead();
+    let options = Options { shadow: settings.shadow, ..Options::default() };
+    std::thread::scope(|scope| {
+        let (tell, told) = channel();
+        let (ready, begun) = channel();
+        let ask = tell.clone();
+        // The network namespace is the node's own: this process shares it.
+        let node = scope.spawn(move || begin(name, options, &told, &ask, &ready));
+        // The thread ends before it is ready only with an error, which is told below.
+        let followed = match begun.recv() {
+            Ok(()) => follow(access, name, &tell, settings.once, say),
+            Err(_) => Ok(()),
+        };
+        let _ = tell.send(Event::End);
+        node.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(followed)
+    })
+}
+
+/// Follows the cluster. The node's thread is told of every state; it takes the newest.
+fn follow(
+    access: &Access,
+    name: &str,
+    tell: &Sender<Event>,
+    once: bool,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), AgentError> {
+    let _ = tell.send(Event::Standing(Standing {
+        held: Some("the API server was not reached yet".to_owned()),
+        ..Standing::default()
+    }));
+    let mut source = connected(access, name, say)?;
+    let mut last = Standing::default();
+    loop {
+        let turn = source.turn()?;
+        let standing = source.standing();
+        if standing != last {
+            let lost = standing.lost.iter().map(|l| format!("{} may be old: {}", l.what, l.why));
+            standing.held.iter().cloned().chain(lost).for_each(|line| say(&line));
+            let _ = tell.send(Event::Standing(standing.clone()));
+            last = standing;
+        }
+        match turn {
+            Turn::View(view) => {
+                let (pods, closed) = (view.pods.len(), view.closed.len());
+                let policies = view.world.policies.len() + view.world.cluster_policies.len();
+                say(&format!(
+                    "state {}: {policies} policies, {pods} pods here, {closed} devices closed",
+                    view.revision
+                ));
+                let _ = tell.send(Event::State(view));
+                if once {
+                    return Ok(());
+                }
+            }
+            Turn::Standing | Turn::Same => {}
+            Turn::Ended => return Ok(()),
+        }
+    }
+}
+
+/// Tries until it succeeds: a node starts before its API server can be reached, and what is in force stays meanwhile.
+fn connected(access: &Access, name: &str, say: &mut dyn FnMut(&str)) -> Result<Kubernetes, AgentError> {
+    let mut pause = Duration::from_millis(500);
+    loop {
+        match Kubernetes::open(access, name) {
+            Ok(source) => return Ok(source),
+            Err(AgentError::Cluster(error)) => say(&format!("{error}; trying again in {} ms", pause.as_millis())),
+            Err(error) => return Err(error),
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(CONNECT);
+    }
+}
+
+fn run_lab(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentError> {
     let mut lab = Lab::open()?;
     let nodes = chosen(&lab, settings.node.as_deref())?;
     bpf_fs(say)?;
@@ -113,9 +217,13 @@ fn begin(
     let _socket = server::listen(name, ask.clone())?;
     // Whoever waited may be gone: then nobody needs to know.
     let _ = ready.send(());
+    // What came while a newer state was looked for.
+    let mut waiting = VecDeque::new();
     loop {
-        match told.recv_timeout(ATTEST) {
-            Ok(Event::State(view)) => node.take(view),
+        let next = waiting.pop_front().map_or_else(|| told.recv_timeout(ATTEST), Ok);
+        match next {
+            Ok(Event::State(view)) => node.take(newest(view, told, &mut waiting)),
+            Ok(Event::Standing(standing)) => node.stand(standing),
             Ok(Event::Refused(why)) => node.source_failed(why),
             Ok(Event::Asked(ask, answer)) => {
                 // Whoever asked may have gone.
@@ -125,6 +233,21 @@ fn begin(
             Err(RecvTimeoutError::Timeout) => node.attest(),
         }
     }
+}
+
+/// The newest of the states that wait: those before it need not be brought into force.
+fn newest(mut view: View, told: &Receiver<Event>, waiting: &mut VecDeque<Event>) -> View {
+    waiting.extend(told.try_iter());
+    let since = view.since;
+    waiting.retain_mut(|event| match event {
+        Event::State(newer) => {
+            view = newer.clone();
+            false
+        }
+        _ => true,
+    });
+    // The change that waited longest counts for how long it took.
+    View { since, ..view }
 }
 
 /// Looks at the lab until it is gone.

@@ -266,6 +266,7 @@ fn imaginary(world: &mut World, namespace: NamespaceId) -> Pod {
         namespace,
         workload,
         labels: Labels::default(),
+        uid: None,
         node: None,
         host_network: false,
         ips: Vec::new(),

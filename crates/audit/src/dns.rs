@@ -210,6 +210,7 @@ fn assume(world: &World) -> World {
         namespace,
         workload,
         labels,
+        uid: None,
         node: None,
         host_network: false,
         ips: Vec::new(),

@@ -65,6 +65,17 @@ const META: Keep = Fields(&[
     ("deletionTimestamp", All),
 ]);
 
+/// As [`META`]; control groups of a node's processes are named after the pod's uid.
+const POD_META: Keep = Fields(&[
+    ("name", All),
+    ("namespace", All),
+    ("uid", All),
+    ("labels", All),
+    ("annotations", Annotations),
+    ("ownerReferences", Fields(&[("apiVersion", All), ("kind", All), ("name", All), ("controller", All)])),
+    ("deletionTimestamp", All),
+]);
+
 /// Which port is asked; never headers or commands.
 const PROBE: Keep = Fields(&[
     ("httpGet", Fields(&[("port", All), ("host", All), ("scheme", All)])),
@@ -130,7 +141,7 @@ const NODE: Keep = Fields(&[
 ]);
 
 const POD: Keep = Fields(&[
-    ("metadata", META),
+    ("metadata", POD_META),
     ("spec", POD_SPEC),
     (
         "status",
@@ -356,7 +367,7 @@ mod tests {
         assert!(!kept.to_string().contains("SECRET"), "{kept}");
         let wanted = json!({
             "apiVersion": "v1", "kind": "X",
-            "metadata": {"name": "web-0", "namespace": "shop", "labels": {"app": "web"},
+            "metadata": {"name": "web-0", "namespace": "shop", "labels": {"app": "web"}, "uid": "u",
                 "annotations": {"k8s.v1.cni.cncf.io/networks": "macvlan-a"}},
             "spec": {"hostNetwork": false, "nodeName": "n1", "containers": [{
                 "name": "web", "image": "web:1", "ports": [{"name": "http", "containerPort": 8080}],

@@ -92,6 +92,7 @@ fn pod(world: &mut World, namespace: NamespaceId, labels: &Labels, n: usize) -> 
         namespace,
         workload,
         labels: labels.clone(),
+        uid: None,
         node: None,
         host_network: false,
         ips: Vec::new(),

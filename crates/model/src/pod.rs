@@ -17,6 +17,8 @@ pub struct Pod {
     pub workload: WorkloadId,
     /// Its labels.
     pub labels: Labels,
+    /// `metadata.uid`, which the kubelet names its control groups after. `None`: not read from an API server.
+    pub uid: Option<Str>,
     /// The node it runs on. `None`: not scheduled, a template, or a node that is not in the input.
     pub node: Option<NodeId>,
     /// Shares its node's network namespace: no address of its own, and NetworkPolicy does not see it as a pod.

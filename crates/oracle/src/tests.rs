@@ -109,6 +109,7 @@ fn pod(ips: &[&str]) -> Pod {
         namespace: NamespaceId(0),
         workload: WorkloadId(0),
         labels: Labels::default(),
+        uid: None,
         node: None,
         host_network: false,
         ips: ips.iter().map(|ip| ip.parse().unwrap()).collect(),

@@ -322,6 +322,7 @@ fn finish_pod(draft: &PodDraft, namespace: NamespaceId, workload: WorkloadId, no
         namespace,
         workload,
         labels: draft.labels.clone(),
+        uid: None,
         node,
         host_network: draft.host_network,
         ips: draft.ips.clone(),

@@ -79,6 +79,7 @@ pub fn world(scale: Scale) -> World {
                 namespace,
                 workload,
                 labels: template.clone(),
+                uid: None,
                 node: None,
                 host_network: false,
                 ips: vec![std::net::IpAddr::from((0x0A00_0000 + n).to_be_bytes())],

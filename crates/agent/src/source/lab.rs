@@ -2,7 +2,7 @@
 
 use super::{Place, View};
 use crate::error::AgentError;
-use crate::links::devices;
+use crate::links::{Device, devices};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,16 +50,17 @@ impl Lab {
         let plan = state.plan;
         let mut places = BTreeMap::new();
         for (i, node) in plan.nodes.iter().enumerate() {
-            let here = within(&node.netns, devices)??;
+            let here = by_name(within(&node.netns, devices)??);
             let mut pods = Vec::new();
             for pod in plan.pods.iter().filter(|p| p.node == i && !p.host_network) {
-                let inside = within(&pod.netns, devices)??;
-                if let Some((ifindex, _)) = here.get(&pod.veth) {
+                let inside = by_name(within(&pod.netns, devices)??);
+                if let Some(device) = here.get(&pod.veth) {
                     pods.push(Place {
                         namespace: pod.namespace.clone(),
                         name: pod.name.clone(),
-                        ifindex: *ifindex,
-                        mac: inside.get("eth0").and_then(|(_, mac)| *mac),
+                        ifindex: device.index,
+                        mac: inside.get("eth0").and_then(|d| d.mac),
+                        addresses: Vec::new(),
                     });
                 }
             }
@@ -76,7 +77,8 @@ impl Lab {
     /// What a node needs of a state.
     pub fn view(&self, node: &str, world: &Arc<World>, revision: u64, since: Instant) -> View {
         let pods = self.places.get(node).cloned().unwrap_or_default();
-        View { revision, world: Arc::clone(world), pods, since }
+        let (closed, open) = (Arc::default(), Arc::default());
+        View { revision, world: Arc::clone(world), pods, closed, open, since }
     }
 
     /// Looks whether the manifests changed since the last look.
@@ -101,6 +103,10 @@ impl Lab {
             }
         }
     }
+}
+
+fn by_name(devices: BTreeMap<u32, Device>) -> BTreeMap<String, Device> {
+    devices.into_values().map(|d| (d.name.clone(), d)).collect()
 }
 
 /// The manifests as they are, in order; `None`: the folder is gone.

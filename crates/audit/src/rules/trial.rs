@@ -141,6 +141,7 @@ fn stand_in(whole: &World, policy: &NetworkPolicy) -> Option<(World, usize)> {
         namespace: policy.namespace,
         workload: WorkloadId(0),
         labels,
+        uid: None,
         node: None,
         host_network: false,
         ips: Vec::new(),

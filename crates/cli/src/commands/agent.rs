@@ -34,6 +34,8 @@ pub struct AgentArgs {
 pub enum Source {
     /// The lab that is up on this host
     Lab,
+    /// A cluster; this host is the node that --node names
+    Kubernetes,
 }
 
 /// What to do instead of running.
@@ -71,10 +73,10 @@ pub fn run(args: AgentArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Action, AgentArgs, Ctx, Exit, Failure};
+    use super::{Action, AgentArgs, Ctx, Exit, Failure, Source};
     use crate::view::agent::{DropsView, FlowsView, StatusView};
     use watertight_agent::api::{Answer, Ask};
-    use watertight_agent::{AgentError, Settings, client, run as run_agent, uninstall};
+    use watertight_agent::{AgentError, From, Settings, client, run as run_agent, uninstall};
 
     pub(super) fn run(args: AgentArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
         match args.action {
@@ -86,12 +88,16 @@ mod linux {
                 ctx.note(&format!("removed from {nodes} nodes"));
                 Ok(Exit::Clean)
             }
-            None if args.source.is_none() => Err(Failure::usage(
-                "want --source, or one of status, flows, drops, uninstall",
-                "`watertight agent --help`",
-            )),
             None => {
-                let settings = Settings { node: args.node, shadow: args.shadow, once: args.once };
+                let from = match args.source {
+                    Some(Source::Lab) => From::Lab,
+                    Some(Source::Kubernetes) => From::Kubernetes(Box::new(crate::source::access(ctx))),
+                    None => {
+                        let what = "want --source, or one of status, flows, drops, uninstall";
+                        return Err(Failure::usage(what, "`watertight agent --help`"));
+                    }
+                };
+                let settings = Settings { from, node: args.node, shadow: args.shadow, once: args.once };
                 let quiet = ctx.global.quiet;
                 let stderr = &mut ctx.host.stderr;
                 let mut say = |line: &str| {
@@ -107,7 +113,9 @@ mod linux {
 
     fn failed(error: &AgentError) -> Failure {
         let exit = match error {
-            AgentError::NotRoot | AgentError::NoLab | AgentError::NoNode { .. } => Exit::BadInput,
+            AgentError::NotRoot | AgentError::NoLab | AgentError::NoNode { .. } | AgentError::WhichNode => {
+                Exit::BadInput
+            }
             _ => Exit::Unreachable,
         };
         Failure::new(exit, "agent", error.to_string(), error.help())

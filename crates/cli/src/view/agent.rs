@@ -80,6 +80,13 @@ impl Report for StatusView {
             for what in &status.degraded {
                 page.line(toned(Tone::Bad, "degraded").and(Tone::Plain, format!(": {}: {what}", status.node)));
             }
+            for stale in &status.stale {
+                let text = format!(": {}: {}, {} s: {}", status.node, stale.what, stale.age_ms / 1000, stale.why);
+                page.line(toned(Tone::Warn, "may be old").and(Tone::Plain, text));
+            }
+            for what in &status.closed {
+                page.line(toned(Tone::Warn, "closed").and(Tone::Plain, format!(": {}: {what}", status.node)));
+            }
             for what in &status.notes {
                 page.line(toned(Tone::Dim, format!("{}: {what}", status.node)));
             }

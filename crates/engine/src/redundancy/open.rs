@@ -281,6 +281,7 @@ fn imagine(world: &mut World, namespace: NamespaceId, labels: &Labels, ports: Ve
         namespace,
         workload,
         labels: labels.clone(),
+        uid: None,
         node: None,
         host_network: false,
         ips: Vec::new(),

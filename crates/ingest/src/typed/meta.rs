@@ -25,6 +25,7 @@ pub(crate) struct Meta {
     pub(crate) annotations: Labels,
     pub(crate) owner: Option<Owner>,
     pub(crate) terminating: bool,
+    pub(crate) uid: Option<Str>,
 }
 
 impl Meta {
@@ -97,6 +98,7 @@ pub(crate) fn read(
         annotations,
         owner: owner(cx, &path.field("ownerReferences"), value(meta, "ownerReferences")),
         terminating: value(meta, "deletionTimestamp").is_some_and(|n| !n.is_null()),
+        uid: cx.text(&path.field("uid"), value(meta, "uid")).filter(|u| !u.is_empty()).map(shared),
     })
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct ReadPod {
     pub(crate) owner: Option<Owner>,
     pub(crate) spec: PodSpec,
     pub(crate) status: PodStatus,
+    pub(crate) uid: Option<Str>,
     pub(crate) terminating: bool,
     pub(crate) origin: Origin,
 }
@@ -53,6 +54,7 @@ pub(crate) fn pod(cx: &mut Cx<'_>, meta: &Meta, entries: &[Entry<'_>], origin: O
         spec: spec(cx, &root.field("spec"), value(entries, "spec")),
         status: status(cx, &root.field("status"), value(entries, "status")),
         terminating: meta.terminating,
+        uid: meta.uid.clone(),
         origin,
     }
 }

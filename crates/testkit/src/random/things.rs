@@ -103,6 +103,7 @@ fn pods(rng: &mut Rng, mood: &Mood, size: &Size, world: &mut World) {
                 namespace: NamespaceId::at(ns),
                 workload: WorkloadId::at(world.pods.len()),
                 labels,
+                uid: None,
                 node,
                 host_network,
                 template: ips.is_empty() && node.is_none() && rng.chance(80),
