@@ -17,6 +17,8 @@ pub enum Ask {
     Flows,
     /// What was dropped, with the deciding rule, and the counters.
     Drops,
+    /// What is measured.
+    Measures,
 }
 
 /// How an agent is.
@@ -114,6 +116,51 @@ pub struct Drops {
     pub denied: Vec<Flow>,
 }
 
+/// What is measured of a node. Counts are since the agent started, those of packets and flows since the maps were made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measures {
+    /// How it is.
+    pub status: Status,
+    /// Since the cluster was last known whole and current, in milliseconds; 0: it is.
+    pub source_age_ms: u64,
+    /// From the notice of a change until it was read back, of all states brought into force.
+    pub apply: Histogram,
+    /// States that could not be brought into force, or not be read.
+    pub refusals: u64,
+    /// Looks at the kernel that found something to repair.
+    pub repairs: u64,
+    /// Map writes.
+    pub writes: u64,
+    /// Edges in the ledger; counted at most every ten seconds.
+    pub edges: Edges,
+    /// Packets dropped by reason, all reasons.
+    pub drops: Vec<(String, u64)>,
+    /// Other counters of the programs.
+    pub counters: Vec<(String, u64)>,
+}
+
+/// How many edges the ledger has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edges {
+    /// Allowed.
+    pub allowed: usize,
+    /// Denied.
+    pub denied: usize,
+}
+
+/// How long things took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Histogram {
+    /// By bound (1, 2.5, 5, 10 ms and so on to 10 s): how many took no longer.
+    pub below: Vec<u64>,
+    /// How many there were.
+    pub count: u64,
+    /// How long they took together, in microseconds.
+    pub sum_us: u64,
+}
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "answer", content = "of")]
@@ -124,6 +171,8 @@ pub enum Answer {
     Flows(Vec<Flow>),
     /// To [`Ask::Drops`].
     Drops(Drops),
+    /// To [`Ask::Measures`].
+    Measures(Box<Measures>),
     /// The question could not be answered.
     Failed(String),
 }

@@ -18,6 +18,12 @@ pub enum AgentError {
         /// Its name.
         name: String,
     },
+    /// Metrics are for this node, not for everyone who can reach it.
+    #[error("metrics are not served at every address (`{address}`)")]
+    EveryAddress {
+        /// As it was given.
+        address: std::net::SocketAddr,
+    },
     /// Nobody answers.
     #[error("no agent answers at `{socket}`")]
     NotRunning {
@@ -58,6 +64,9 @@ impl AgentError {
             AgentError::NotRoot => Some("run it with sudo".to_owned()),
             AgentError::NoLab => Some("`watertight lab up` makes one".to_owned()),
             AgentError::NoNode { .. } => Some("`watertight lab status` lists them".to_owned()),
+            AgentError::EveryAddress { address } => {
+                Some(format!("name one: `--metrics 127.0.0.1:{}`, or the node's own", address.port()))
+            }
             AgentError::NotRunning { .. } => Some("`watertight agent --source lab` starts one".to_owned()),
             AgentError::Kernel { source, .. } => source.help().map(str::to_owned),
             AgentError::Lab(error) => error.help(),

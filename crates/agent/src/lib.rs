@@ -11,7 +11,8 @@
 //! that the agent may stop, by itself or not, and nothing opens or breaks.
 //!
 //! Reading order: [`api`] (what can be asked), [`source`] (where the world comes from), `node` (one pass of the loop), `run` (the
-//! threads), `server` and [`client`] (the socket), `find` and `links` (whose devices there are).
+//! threads), `server` and [`client`] (the socket), `find` and `links` (whose devices there are), `log` and
+//! `metrics` (what is told to machines).
 
 pub mod api;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,10 @@ mod find;
 #[cfg(target_os = "linux")]
 mod links;
 #[cfg(target_os = "linux")]
+mod log;
+#[cfg(target_os = "linux")]
+mod metrics;
+#[cfg(target_os = "linux")]
 mod node;
 #[cfg(target_os = "linux")]
 mod run;
@@ -33,5 +38,7 @@ pub mod source;
 
 #[cfg(target_os = "linux")]
 pub use error::AgentError;
+#[cfg(target_os = "linux")]
+pub use log::{Log, LogFormat};
 #[cfg(target_os = "linux")]
 pub use run::{From, Settings, run, uninstall};

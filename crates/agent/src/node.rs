@@ -2,6 +2,8 @@
 
 use crate::api::{Answer, Ask, Drops, Flow, Revision, Stale, Status};
 use crate::error::AgentError;
+use crate::log::{Level, Log};
+use crate::metrics::Tally;
 use crate::source::{Place, Standing, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,12 +32,16 @@ pub(crate) struct Node {
     closed: BTreeSet<u32>,
     /// How much is known of the cluster.
     standing: Standing,
+    tally: Tally,
+    log: Log,
+    /// What was logged as not being as it should be.
+    logged: BTreeSet<String>,
 }
 
 impl Node {
     /// Loads the programs, or takes over what an earlier agent left. Acts in the calling thread's network namespace, as all
     /// methods do.
-    pub(crate) fn open(name: &str, pins: &Path, options: Options) -> Result<Self, AgentError> {
+    pub(crate) fn open(name: &str, pins: &Path, options: Options, log: Log) -> Result<Self, AgentError> {
         let mut loader = Loader::open(pins).map_err(AgentError::kernel(name))?;
         // Backends are known only after the node's own translation: without this, Services are closed for restricted pods.
         loader.attach_services().map_err(AgentError::kernel(name))?;
@@ -55,6 +61,9 @@ impl Node {
             guarded: BTreeMap::new(),
             closed: BTreeSet::new(),
             standing: Standing::default(),
+            tally: Tally::default(),
+            log,
+            logged: BTreeSet::new(),
         })
     }
 
@@ -62,17 +71,58 @@ impl Node {
     /// is said.
     pub(crate) fn take(&mut self, view: View) {
         self.view = Some(view);
+        self.bring_into_force();
+        self.tell();
+    }
+
+    fn bring_into_force(&mut self) {
         self.refused = self.apply().err();
+        match (&self.refused, &self.view) {
+            (None, Some(view)) => {
+                self.tally.applied(self.last_apply_us, self.last_writes);
+                let fields = [
+                    ("revision", self.applied.into()),
+                    ("policies", (view.world.policies.len() + view.world.cluster_policies.len()).into()),
+                    ("pods", self.guarded.len().into()),
+                    ("closed", self.closed.len().into()),
+                    ("epoch", self.epoch.into()),
+                    ("writes", self.last_writes.into()),
+                    ("apply_us", self.last_apply_us.into()),
+                ];
+                self.log.event(Level::Info, &self.name, "applied", &fields);
+            }
+            _ => self.tally.refused(),
+        }
+    }
+
+    /// Logs what is no longer, and what is again, as it should be.
+    fn tell(&mut self) {
+        let status = self.status();
+        self.tally.know(self.refused.is_none() && self.standing.held.is_none());
+        let now: BTreeSet<String> = status.degraded.into_iter().collect();
+        let revision = ("revision", status.revision.seen.into());
+        for why in now.difference(&self.logged) {
+            let fields = [revision.clone(), ("why", why.as_str().into())];
+            self.log.event(Level::Warn, &self.name, "degraded", &fields);
+        }
+        for why in self.logged.difference(&now) {
+            let fields = [revision.clone(), ("was", why.as_str().into())];
+            self.log.event(Level::Info, &self.name, "recovered", &fields);
+        }
+        self.logged = now;
     }
 
     /// The source is not understood, or away: what is in force stays.
     pub(crate) fn source_failed(&mut self, why: String) {
         self.refused = Some(why);
+        self.tally.refused();
+        self.tell();
     }
 
     /// How much is known of the cluster from now on.
     pub(crate) fn stand(&mut self, standing: Standing) {
         self.standing = standing;
+        self.tell();
     }
 
     /// Puts gates on devices whose pod is not known: nothing passes there. Not before there is an image: a node that knows
@@ -122,8 +172,11 @@ impl Node {
     pub(crate) fn attest(&mut self) {
         self.look();
         if !self.found.is_empty() && self.refused.is_none() {
-            self.refused = self.apply().err();
+            self.tell();
+            self.tally.repaired();
+            self.bring_into_force();
         }
+        self.tell();
     }
 
     fn look(&mut self) {
@@ -153,11 +206,16 @@ impl Node {
     }
 
     /// Answers a question.
-    pub(crate) fn answer(&self, ask: Ask) -> Answer {
+    pub(crate) fn answer(&mut self, ask: Ask) -> Answer {
         let answered = match ask {
             Ask::Status => Ok(Answer::Status(self.status())),
             Ask::Flows => self.edges().map(|e| Answer::Flows(e.into_iter().filter(|f| f.verdict == "allow").collect())),
             Ask::Drops => self.drops().map(Answer::Drops),
+            Ask::Measures => {
+                let status = self.status();
+                let measures = self.tally.measures(status, &self.loader);
+                measures.map(|m| Answer::Measures(Box::new(m))).map_err(AgentError::kernel(&self.name))
+            }
         };
         answered.unwrap_or_else(|e| Answer::Failed(e.to_string()))
     }

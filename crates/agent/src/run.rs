@@ -2,15 +2,19 @@
 
 use crate::api::{Answer, Ask};
 use crate::error::AgentError;
+use crate::log::{Level, Log};
+use crate::metrics::http;
 use crate::node::Node;
 use crate::server;
 use crate::source::kubernetes::{Kubernetes, Turn};
 use crate::source::lab::{LOOK, Lab, Look};
 use crate::source::{Standing, View};
+use serde_json::Value;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use watertight_cluster::Access;
 use watertight_datapath::kernel::Loader;
 use watertight_lab::within;
@@ -46,6 +50,23 @@ pub struct Settings {
     pub shadow: bool,
     /// End once every node is enforcing (or degraded) for the first time: for scripts and tests. What is in the kernel stays.
     pub once: bool,
+    /// Where metrics are served; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
+    /// Where events are logged.
+    pub log: Log,
+}
+
+/// What the thread that looks at the source tells: people, in a line, and the log.
+struct Voice<'a> {
+    say: &'a mut dyn FnMut(&str),
+    log: &'a Log,
+}
+
+impl Voice<'_> {
+    fn tell(&mut self, level: Level, event: &str, text: &str, fields: &[(&str, Value)]) {
+        (self.say)(text);
+        self.log.event(level, "", event, fields);
+    }
 }
 
 /// What a node's thread is told.
@@ -76,15 +97,19 @@ pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentEr
     if !rustix::process::geteuid().is_root() {
         return Err(AgentError::NotRoot);
     }
+    let voice = &mut Voice { say, log: &settings.log };
+    let version = [("version", env!("CARGO_PKG_VERSION").into()), ("shadow", settings.shadow.into())];
+    settings.log.event(Level::Info, "", "began", &version);
     match &settings.from {
-        From::Lab => run_lab(settings, say),
-        From::Kubernetes(access) => run_kubernetes(access, settings, say),
+        From::Lab => run_lab(settings, voice),
+        From::Kubernetes(access) => run_kubernetes(access, settings, voice),
     }
 }
 
-fn run_kubernetes(access: &Access, settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentError> {
+fn run_kubernetes(access: &Access, settings: &Settings, voice: &mut Voice<'_>) -> Result<(), AgentError> {
     let name = settings.node.as_deref().ok_or(AgentError::WhichNode)?;
-    bpf_fs(say)?;
+    let listener = settings.metrics.map(http::bind).transpose()?;
+    bpf_fs(voice)?;
     server::forget_the_dead();
     let options = Options { shadow: settings.shadow, ..Options::default() };
     std::thread::scope(|scope| {
@@ -92,10 +117,15 @@ fn run_kubernetes(access: &Access, settings: &Settings, say: &mut dyn FnMut(&str
         let (ready, begun) = channel();
         let ask = tell.clone();
         // The network namespace is the node's own: this process shares it.
-        let node = scope.spawn(move || begin(name, options, &told, &ask, &ready));
+        let node = scope.spawn(move || begin(name, options, &settings.log, &told, &ask, &ready));
         // The thread ends before it is ready only with an error, which is told below.
         let followed = match begun.recv() {
-            Ok(()) => follow(access, name, &tell, settings.once, say),
+            Ok(()) => {
+                if let Some(listener) = listener {
+                    http::serve(listener, vec![(name.to_owned(), tell.clone())]);
+                }
+                follow(access, name, &tell, settings.once, voice)
+            }
             Err(_) => Ok(()),
         };
         let _ = tell.send(Event::End);
@@ -109,20 +139,26 @@ fn follow(
     name: &str,
     tell: &Sender<Event>,
     once: bool,
-    say: &mut dyn FnMut(&str),
+    voice: &mut Voice<'_>,
 ) -> Result<(), AgentError> {
     let _ = tell.send(Event::Standing(Standing {
         held: Some("the API server was not reached yet".to_owned()),
         ..Standing::default()
     }));
-    let mut source = connected(access, name, say)?;
+    let mut source = connected(access, name, voice)?;
     let mut last = Standing::default();
     loop {
         let turn = source.turn()?;
         let standing = source.standing();
         if standing != last {
-            let lost = standing.lost.iter().map(|l| format!("{} may be old: {}", l.what, l.why));
-            standing.held.iter().cloned().chain(lost).for_each(|line| say(&line));
+            if let Some(line) = &standing.held {
+                // The node's thread logs it.
+                (voice.say)(line);
+            }
+            for lost in &standing.lost {
+                let fields = [("what", lost.what.as_str().into()), ("why", lost.why.as_str().into())];
+                voice.tell(Level::Warn, "stale", &format!("{} may be old: {}", lost.what, lost.why), &fields);
+            }
             let _ = tell.send(Event::Standing(standing.clone()));
             last = standing;
         }
@@ -130,10 +166,15 @@ fn follow(
             Turn::View(view) => {
                 let (pods, closed) = (view.pods.len(), view.closed.len());
                 let policies = view.world.policies.len() + view.world.cluster_policies.len();
-                say(&format!(
-                    "state {}: {policies} policies, {pods} pods here, {closed} devices closed",
-                    view.revision
-                ));
+                let text =
+                    format!("state {}: {policies} policies, {pods} pods here, {closed} devices closed", view.revision);
+                let fields = [
+                    ("revision", view.revision.into()),
+                    ("policies", policies.into()),
+                    ("pods", pods.into()),
+                    ("closed", closed.into()),
+                ];
+                voice.tell(Level::Info, "state", &text, &fields);
                 let _ = tell.send(Event::State(view));
                 if once {
                     return Ok(());
@@ -146,12 +187,15 @@ fn follow(
 }
 
 /// Tries until it succeeds: a node starts before its API server can be reached, and what is in force stays meanwhile.
-fn connected(access: &Access, name: &str, say: &mut dyn FnMut(&str)) -> Result<Kubernetes, AgentError> {
+fn connected(access: &Access, name: &str, voice: &mut Voice<'_>) -> Result<Kubernetes, AgentError> {
     let mut pause = Duration::from_millis(500);
     loop {
         match Kubernetes::open(access, name) {
             Ok(source) => return Ok(source),
-            Err(AgentError::Cluster(error)) => say(&format!("{error}; trying again in {} ms", pause.as_millis())),
+            Err(AgentError::Cluster(error)) => {
+                let text = format!("{error}; trying again in {} ms", pause.as_millis());
+                voice.tell(Level::Warn, "unreachable", &text, &[("why", error.to_string().into())]);
+            }
             Err(error) => return Err(error),
         }
         std::thread::sleep(pause);
@@ -159,10 +203,11 @@ fn connected(access: &Access, name: &str, say: &mut dyn FnMut(&str)) -> Result<K
     }
 }
 
-fn run_lab(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentError> {
+fn run_lab(settings: &Settings, voice: &mut Voice<'_>) -> Result<(), AgentError> {
+    let listener = settings.metrics.map(http::bind).transpose()?;
     let mut lab = Lab::open()?;
     let nodes = chosen(&lab, settings.node.as_deref())?;
-    bpf_fs(say)?;
+    bpf_fs(voice)?;
     server::forget_the_dead();
     let options = Options { shadow: settings.shadow, ..Options::default() };
     std::thread::scope(|scope| {
@@ -174,7 +219,7 @@ fn run_lab(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentEr
             let ask = tell.clone();
             let node_name = name.clone();
             threads.push(scope.spawn(move || {
-                within(&netns, move || begin(&node_name, options, &told, &ask, &ready))
+                within(&netns, move || begin(&node_name, options, &settings.log, &told, &ask, &ready))
                     .map_err(AgentError::from)
                     .flatten()
             }));
@@ -182,7 +227,10 @@ fn run_lab(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<(), AgentEr
             let _ = begun.recv();
             running.push((name, tell));
         }
-        watch(&mut lab, &running, settings, say);
+        if let Some(listener) = listener {
+            http::serve(listener, running.clone());
+        }
+        watch(&mut lab, &running, settings, voice);
         for (_, tell) in &running {
             // A thread that ended by itself says why below.
             let _ = tell.send(Event::End);
@@ -205,6 +253,7 @@ fn chosen(lab: &Lab, only: Option<&str>) -> Result<Vec<(String, String)>, AgentE
 fn begin(
     name: &str,
     options: Options,
+    log: &Log,
     told: &Receiver<Event>,
     ask: &Sender<Event>,
     ready: &Sender<()>,
@@ -213,14 +262,22 @@ fn begin(
     if let Some(parent) = directory.parent() {
         std::fs::create_dir_all(parent).map_err(AgentError::io(format!("making {}", parent.display())))?;
     }
-    let mut node = Node::open(name, &directory, options)?;
+    let mut node = Node::open(name, &directory, options, log.clone())?;
     let _socket = server::listen(name, ask.clone())?;
     // Whoever waited may be gone: then nobody needs to know.
     let _ = ready.send(());
     // What came while a newer state was looked for.
     let mut waiting = VecDeque::new();
+    let mut due = Instant::now() + ATTEST;
     loop {
-        let next = waiting.pop_front().map_or_else(|| told.recv_timeout(ATTEST), Ok);
+        // Questions and states that come often do not keep it from looking.
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            node.attest();
+            due = Instant::now() + ATTEST;
+            continue;
+        }
+        let next = waiting.pop_front().map_or_else(|| told.recv_timeout(left), Ok);
         match next {
             Ok(Event::State(view)) => node.take(newest(view, told, &mut waiting)),
             Ok(Event::Standing(standing)) => node.stand(standing),
@@ -230,7 +287,7 @@ fn begin(
                 let _ = answer.send(node.answer(ask));
             }
             Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => node.attest(),
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }
@@ -251,7 +308,7 @@ fn newest(mut view: View, told: &Receiver<Event>, waiting: &mut VecDeque<Event>)
 }
 
 /// Looks at the lab until it is gone.
-fn watch(lab: &mut Lab, nodes: &[(String, Sender<Event>)], settings: &Settings, say: &mut dyn FnMut(&str)) {
+fn watch(lab: &mut Lab, nodes: &[(String, Sender<Event>)], settings: &Settings, voice: &mut Voice<'_>) {
     let mut last_refusal = None;
     loop {
         match lab.look() {
@@ -262,20 +319,22 @@ fn watch(lab: &mut Lab, nodes: &[(String, Sender<Event>)], settings: &Settings, 
                     let view = lab.view(name, &world, revision, since);
                     let _ = tell.send(Event::State(view));
                 }
-                say(&format!("state {revision}: {} policies", world.policies.len() + world.cluster_policies.len()));
+                let policies = world.policies.len() + world.cluster_policies.len();
+                let fields = [("revision", revision.into()), ("policies", policies.into())];
+                voice.tell(Level::Info, "state", &format!("state {revision}: {policies} policies"), &fields);
                 if settings.once {
                     return;
                 }
             }
             Look::Refused(why) => {
                 if last_refusal.as_ref() != Some(&why) {
-                    say(&why);
+                    (voice.say)(&why);
                     nodes.iter().for_each(|(_, tell)| drop(tell.send(Event::Refused(why.clone()))));
                     last_refusal = Some(why);
                 }
             }
             Look::Gone => {
-                say("the lab is gone");
+                voice.tell(Level::Info, "ended", "the lab is gone", &[("why", "the lab is gone".into())]);
                 return;
             }
         }
@@ -314,14 +373,14 @@ pub fn uninstall() -> Result<usize, AgentError> {
 }
 
 /// Sees to it that there is a BPF file system.
-fn bpf_fs(say: &mut dyn FnMut(&str)) -> Result<(), AgentError> {
+fn bpf_fs(voice: &mut Voice<'_>) -> Result<(), AgentError> {
     /// `BPF_FS_MAGIC` of linux/magic.h.
     const MAGIC: rustix::fs::FsWord = 0xcafe_4a11;
     let failed = |e: rustix::io::Errno| AgentError::io(format!("mounting a BPF file system at {BPF_FS}"))(e.into());
     let there = rustix::fs::statfs(BPF_FS).map_err(failed)?;
     if there.f_type != MAGIC {
         rustix::mount::mount("bpf", BPF_FS, "bpf", rustix::mount::MountFlags::empty(), None).map_err(failed)?;
-        say(&format!("mounted a BPF file system at {BPF_FS}"));
+        voice.tell(Level::Info, "mounted", &format!("mounted a BPF file system at {BPF_FS}"), &[("at", BPF_FS.into())]);
     }
     Ok(())
 }

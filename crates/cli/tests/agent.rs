@@ -10,6 +10,8 @@ mod transcript;
 
 use serde_json::Value;
 use snapbox::{Assert, Data};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,12 +48,16 @@ impl Guarded {
 
     /// Starts the agent and waits until it says that it enforces.
     fn start(&mut self, more: &[&str]) {
+        self.start_with(more, Stdio::null());
+    }
+
+    fn start_with(&mut self, more: &[&str], stderr: Stdio) {
         let agent = Command::new(env!("CARGO_BIN_EXE_watertight"))
             .args(["agent", "--source", "lab"])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         self.agent = Some(agent);
@@ -204,6 +210,83 @@ fn drops_name_the_rule_and_the_status_is_the_contract() {
     assert_eq!((&one["revision"]["seen"], &one["revision"]["applied"]), (&1.into(), &1.into()));
     assert_eq!((one["degraded"].as_array().unwrap().len(), one["pods"].as_u64()), (0, Some(3)));
     assert_eq!(watertight("agent status --node nobody").status.code(), Some(3));
+}
+
+/// A page of the agent's, and its status.
+fn page(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    let (head, body) = all.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn metrics_and_log_say_what_happens_to_real_packets() {
+    let Some(mut guarded) = Guarded::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    ok(&format!("lab up -f {}", shop()));
+    let address = {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().to_string()
+    };
+    let to = Stdio::from(std::fs::File::create(&log).unwrap());
+    guarded.start_with(&["--metrics", &address, "--log", "json"], to);
+    let sum = |of: &str| -> f64 {
+        let (_, text) = page(&address, "/metrics");
+        let samples = text.lines().filter(|l| l.starts_with(of));
+        let values: Vec<f64> = samples.map(|l| l.rsplit_once(' ').unwrap().1.parse().unwrap()).collect();
+        assert!(!values.is_empty(), "{of}: {text}");
+        values.iter().sum()
+    };
+    assert_eq!((sum("watertight_enforcing{"), sum("watertight_pods_guarded{")), (2.0, 5.0));
+    assert_eq!((sum("watertight_revision_applied{"), sum("watertight_source_age_seconds{")), (2.0, 0.0));
+    assert_eq!(page(&address, "/readyz"), ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
+    let drops = "watertight_dropped_packets_total{node=\"node-01\",reason=\"policy\"}";
+    let before = (sum(drops), sum("watertight_flows_opened_total{"), sum("watertight_packets_total{"));
+    probed();
+    let after = (sum(drops), sum("watertight_flows_opened_total{"), sum("watertight_packets_total{"));
+    assert!(after.0 >= before.0 + 10.0 && after.1 > before.1 && after.2 > before.2, "{before:?} {after:?}");
+    let said = json("agent drops --node node-01");
+    let reasons = said["nodes"][0]["reasons"].as_array().unwrap();
+    let policy = reasons.iter().find(|r| r[0] == "policy").unwrap()[1].as_f64().unwrap();
+    assert!(policy >= after.0, "the same counter: {policy}, {after:?}");
+    assert!(sum("watertight_apply_duration_seconds_count{") == 2.0 && sum("watertight_map_writes_total{") > 10.0);
+    // A manifest that is none: it is counted, logged, and neither ready nor current.
+    let manifests = Path::new("/run/watertight/lab/manifests");
+    std::fs::write(manifests.join("broken.yaml"), "kind: [").unwrap();
+    until(|| page(&address, "/readyz").0.contains(" 503 "), "it is not ready");
+    assert!(page(&address, "/readyz").1.contains("the manifests are not understood"));
+    assert_eq!(page(&address, "/healthz").0, "HTTP/1.1 200 OK");
+    assert!(sum("watertight_source_age_seconds{") > 0.0 && sum("watertight_refusals_total{") == 2.0);
+    std::fs::remove_file(manifests.join("broken.yaml")).unwrap();
+    until(|| page(&address, "/readyz").0.contains(" 200 "), "it is ready again");
+    guarded.kill();
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(lines.iter().all(|l| l["time"].as_str().unwrap().ends_with('Z') && l["level"].is_string()), "{text}");
+    let of = |event: &str| lines.iter().filter(|l| l["event"] == event).collect::<Vec<_>>();
+    let applied = of("applied");
+    let one = applied.iter().find(|l| l["node"] == "node-01").unwrap();
+    assert_eq!((&one["revision"], &one["policies"], &one["pods"]), (&1.into(), &3.into(), &3.into()));
+    assert!(one["writes"].as_u64().unwrap() > 0 && one["apply_us"].as_u64().unwrap() > 0, "{one}");
+    let degraded = of("degraded");
+    assert_eq!(degraded.len(), 2, "once a node: {text}");
+    assert!(degraded.iter().all(|l| l["level"] == "warn" && l["why"].as_str().unwrap().contains("not understood")));
+    assert_eq!(of("recovered").len(), 2, "{text}");
+}
+
+#[test]
+fn metrics_are_not_served_to_everyone() {
+    let out = watertight("agent --source lab --metrics 0.0.0.0:9464");
+    let text = String::from_utf8_lossy(&out.stderr);
+    if text.contains("needs root") {
+        return;
+    }
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(text.contains("metrics are not served at every address") && text.contains("127.0.0.1:9464"), "{text}");
 }
 
 #[test]

@@ -98,6 +98,8 @@ impl Lab {
                 Look::New(Arc::new(world), self.revision, since)
             }
             Err(refused) => {
+                // Should the manifests become what they were before, that is news again.
+                self.seen = None;
                 let first = refused.diagnostics.first().map_or_else(String::new, |d| d.message.clone());
                 Look::Refused(format!("the manifests are not understood, the last state stays: {first}"))
             }

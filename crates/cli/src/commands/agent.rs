@@ -27,6 +27,12 @@ pub struct AgentArgs {
     /// End as soon as the policies of now are in force
     #[arg(long)]
     pub once: bool,
+    /// Serve Prometheus metrics (/metrics) and health (/healthz, /readyz) here, by plain HTTP
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<std::net::SocketAddr>,
+    /// One line an event on standard error, with its time
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log: Option<LogAs>,
 }
 
 /// `--source`.
@@ -36,6 +42,15 @@ pub enum Source {
     Lab,
     /// A cluster; this host is the node that --node names
     Kubernetes,
+}
+
+/// `--log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogAs {
+    /// Time, level, node, event, fields
+    Text,
+    /// The same as JSON objects
+    Json,
 }
 
 /// What to do instead of running.
@@ -73,10 +88,10 @@ pub fn run(args: AgentArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Action, AgentArgs, Ctx, Exit, Failure, Source};
+    use super::{Action, AgentArgs, Ctx, Exit, Failure, LogAs, Source};
     use crate::view::agent::{DropsView, FlowsView, StatusView};
     use watertight_agent::api::{Answer, Ask};
-    use watertight_agent::{AgentError, From, Settings, client, run as run_agent, uninstall};
+    use watertight_agent::{AgentError, From, Log, LogFormat, Settings, client, run as run_agent, uninstall};
 
     pub(super) fn run(args: AgentArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
         match args.action {
@@ -97,8 +112,22 @@ mod linux {
                         return Err(Failure::usage(what, "`watertight agent --help`"));
                     }
                 };
-                let settings = Settings { from, node: args.node, shadow: args.shadow, once: args.once };
-                let quiet = ctx.global.quiet;
+                let log = |format| Log::new(format, Box::new(std::io::stderr()));
+                let log = match args.log {
+                    Some(LogAs::Text) => log(LogFormat::Text),
+                    Some(LogAs::Json) => log(LogFormat::Json),
+                    None => Log::off(),
+                };
+                // One or the other: the log has it all.
+                let quiet = ctx.global.quiet || args.log.is_some();
+                let settings = Settings {
+                    from,
+                    node: args.node,
+                    shadow: args.shadow,
+                    once: args.once,
+                    metrics: args.metrics,
+                    log,
+                };
                 let stderr = &mut ctx.host.stderr;
                 let mut say = |line: &str| {
                     if !quiet {
@@ -113,9 +142,11 @@ mod linux {
 
     fn failed(error: &AgentError) -> Failure {
         let exit = match error {
-            AgentError::NotRoot | AgentError::NoLab | AgentError::NoNode { .. } | AgentError::WhichNode => {
-                Exit::BadInput
-            }
+            AgentError::NotRoot
+            | AgentError::NoLab
+            | AgentError::NoNode { .. }
+            | AgentError::WhichNode
+            | AgentError::EveryAddress { .. } => Exit::BadInput,
             _ => Exit::Unreachable,
         };
         Failure::new(exit, "agent", error.to_string(), error.help())

@@ -67,6 +67,12 @@ impl Loader {
         Ok(out)
     }
 
+    /// How many edges there are: allowed and denied.
+    pub fn edge_counts(&self) -> Result<(usize, usize), Error> {
+        let count = |name| Ok::<_, Error>(maps::map(&self.object, name)?.keys().count());
+        Ok((count("edges")?, count("denied")?))
+    }
+
     /// Edges that are new since the last call, waiting for the first of them at most `timeout`. An edge whose event was lost
     /// (`eventLost`) is in [`Loader::edges`] all the same.
     pub fn new_edges(&self, timeout: Duration) -> Result<Vec<EdgeKey>, Error> {
