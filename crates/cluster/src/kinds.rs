@@ -52,6 +52,11 @@ impl Kind {
         if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
     }
 
+    /// True if rights in a namespace may cover it there: its objects, or the namespace itself.
+    pub(crate) fn has_namespaces(&self) -> bool {
+        self.namespaced || self.kind == "Namespace"
+    }
+
     /// The path of the list; of one namespace, if one is given.
     pub(crate) fn path(&self, version: &str, namespace: Option<&str>) -> String {
         let root = if self.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", self.group) };

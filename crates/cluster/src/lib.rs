@@ -13,6 +13,7 @@
 
 mod access;
 mod client;
+mod config;
 mod doctor;
 mod error;
 mod fault;
@@ -23,6 +24,7 @@ mod plugin;
 mod probe;
 mod proxy;
 mod read;
+mod renew;
 mod slim;
 mod snapshot;
 pub mod watch;

@@ -4,6 +4,7 @@
 //! them without bound and quotes what they print; here a plugin that hangs is stopped, and its output is never quoted.
 //! Protocol: <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>.
 
+use crate::config::Asking;
 use crate::error::AccessError;
 use crate::words::{one_line, without_tokens};
 use kube::config::{ExecConfig, ExecInteractiveMode};
@@ -41,12 +42,14 @@ struct AnswerStatus {
 }
 
 /// Runs the plugin and waits at most `timeout`.
-pub(crate) fn run(exec: &ExecConfig, timeout: Duration) -> Result<Credential, AccessError> {
+pub(crate) fn run(exec: &ExecConfig, timeout: Duration, asking: Asking) -> Result<Credential, AccessError> {
     let command = one_line(exec.command.as_deref().unwrap_or_default());
     let garbage = |why: &str| AccessError::PluginGarbage { command: command.clone(), why: why.into() };
     let interactive = match exec.interactive_mode {
         Some(ExecInteractiveMode::Never) => false,
-        Some(ExecInteractiveMode::Always | ExecInteractiveMode::IfAvailable) | None => std::io::stdin().is_terminal(),
+        Some(ExecInteractiveMode::Always | ExecInteractiveMode::IfAvailable) | None => {
+            asking == Asking::Allowed && std::io::stdin().is_terminal()
+        }
     };
     let mut child = start(exec, interactive).map_err(|e| AccessError::PluginMissing {
         command: command.clone(),

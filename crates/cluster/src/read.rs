@@ -230,7 +230,7 @@ impl Reader<'_> {
 
     /// The fallback: what may not be listed across the cluster may be readable in the namespaces at hand.
     fn by_namespace(&mut self, kind: &Kind, version: &str, why: &str) -> Result<(), AccessError> {
-        if !kind.namespaced && kind.kind != "Namespace" {
+        if !kind.has_namespaces() {
             self.miss(kind, None, why.to_owned());
             return Ok(());
         }

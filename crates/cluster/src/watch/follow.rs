@@ -3,15 +3,18 @@
 use super::WatchOptions;
 use super::frames::{Event, Lines, Next, event};
 use super::machine::{Cause, Ended, Machine, Pauses, Step};
-use super::shared::Shared;
+use super::shared::{Shared, Slot};
 use crate::client::{Answer, Client, whole};
 use crate::error::AccessError;
 use crate::kinds::Kind;
-use crate::list::{ListPage, Object, parse};
+use crate::list::{ListPage, Object, object, parse};
 use crate::read::{MAX_PAGES, PAGE, RESTARTS, Served, broken, escaped, groups, refusal, versions};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
+use watertight_model::Str;
 
 /// A server's refusal of a watch is a few lines.
 const MAX_REFUSAL: usize = 1 << 20;
@@ -29,13 +32,15 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) shared: Arc<Shared>,
     pub(crate) options: WatchOptions,
+    /// To fall back on.
+    pub(crate) namespaces: Vec<Str>,
     lists: Semaphore,
     groups: Mutex<Option<(Instant, Served)>>,
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, shared: Arc<Shared>, options: WatchOptions) -> Self {
-        Self { client, shared, options, lists: Semaphore::new(LISTS), groups: Mutex::new(None) }
+    pub(crate) fn new(client: Client, shared: Arc<Shared>, options: WatchOptions, namespaces: Vec<Str>) -> Self {
+        Self { client, shared, options, namespaces, lists: Semaphore::new(LISTS), groups: Mutex::new(None) }
     }
 
     /// The server's API groups. Many kinds ask at one time, one request is made.
@@ -58,8 +63,8 @@ impl Context {
     }
 }
 
-/// Follows the kind of this index, for ever.
-pub(crate) async fn follow(context: Arc<Context>, kind: &'static Kind, index: usize) {
+/// Follows a kind in one place, for ever. Where the cluster is refused, each namespace is followed instead, until it is not.
+pub(crate) async fn follow(context: Arc<Context>, kind: &'static Kind, slot: Slot) {
     let options = &context.options;
     let timeouts = context.client.timeouts();
     let mut machine = Machine::new(Pauses {
@@ -69,29 +74,93 @@ pub(crate) async fn follow(context: Arc<Context>, kind: &'static Kind, index: us
         seldom: options.seldom,
         healthy: options.healthy,
     });
+    let namespace = slot.place.checked_sub(1).and_then(|place| context.namespaces.get(place)).map(|name| escaped(name));
+    // Ends with this task, which ends with the runtime.
+    let mut parts = JoinSet::new();
     let mut version = String::new();
     loop {
         let begun = Instant::now();
-        let follower = Follower { context: &context, kind, index };
-        let ended = match machine.step().clone() {
-            Step::List(cause) => follower.list(cause, &mut version).await,
-            Step::Watch(from) => follower.watch(&version, from).await,
+        let follower = Follower { context: &context, kind, slot, namespace: namespace.as_deref() };
+        let step = machine.step().clone();
+        let ended = match (&step, follower.single()) {
+            (Step::List(cause), None) => follower.list(*cause, &mut version).await,
+            (Step::List(cause), Some(path)) => follower.look(*cause, &path).await,
+            (Step::Watch(from), None) => follower.watch(&version, from.clone()).await,
+            (Step::Watch(_), Some(path)) => follower.look_again(&path).await,
         };
         let pause = machine.ended(&ended, begun.elapsed(), (options.jitter)());
-        context.shared.ended(index, &ended, machine.failures() >= ATTEMPTS);
+        let listing = matches!(step, Step::List(_));
+        let instead = context.shared.ended(slot, &ended, listing, machine.failures() >= ATTEMPTS);
+        if matches!(ended, Ended::Listed(_) | Ended::Absent(_)) {
+            parts.abort_all();
+            parts.detach_all();
+        } else if instead && parts.is_empty() {
+            for place in 1..=context.namespaces.len() {
+                parts.spawn(part(Arc::clone(&context), kind, Slot { kind: slot.kind, place }));
+            }
+        }
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
     }
 }
 
+/// The same in a box: [`follow`] would otherwise contain itself.
+fn part(context: Arc<Context>, kind: &'static Kind, slot: Slot) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(follow(context, kind, slot))
+}
+
 struct Follower<'a> {
     context: &'a Context,
     kind: &'static Kind,
-    index: usize,
+    slot: Slot,
+    /// Only this namespace, ready for a URL.
+    namespace: Option<&'a str>,
 }
 
 impl Follower<'_> {
+    /// The path of the one object that is to be followed: a namespace, where not all may be listed. A right that is bound
+    /// in a namespace covers reading that namespace by name, and no list of namespaces.
+    fn single(&self) -> Option<String> {
+        let name = self.namespace.filter(|_| !self.kind.namespaced)?;
+        Some(format!("{}/{name}", self.kind.path(self.kind.versions[0], None)))
+    }
+
+    /// Reads the one object.
+    async fn look(&self, cause: Cause, path: &str) -> Ended {
+        self.context.shared.counted(self.slot, |stats| *stats.lists.entry(cause).or_default() += 1);
+        match self.one(path).await {
+            Ok(object) => {
+                self.context.shared.listed(self.slot, vec![object]);
+                Ended::Listed(String::new())
+            }
+            Err(ended) => ended,
+        }
+    }
+
+    /// Reads it again and again.
+    async fn look_again(&self, path: &str) -> Ended {
+        self.context.shared.followed(self.slot);
+        loop {
+            tokio::time::sleep(self.context.options.look).await;
+            match self.one(path).await {
+                Ok(object) => self.context.shared.put(self.slot, object),
+                Err(ended) => return ended,
+            }
+        }
+    }
+
+    async fn one(&self, path: &str) -> Result<Object, Ended> {
+        let answer = self.context.client.ask(path).await.map_err(|e| failed(&e))?;
+        match answer.status {
+            200 => {}
+            404 => return Err(Ended::Absent(Some("not found".to_owned()))),
+            _ => return Err(listing_refused(&answer)),
+        }
+        let parsed = serde_json::from_slice(&answer.body).map_err(|e| Ended::Failed(broken(&e)))?;
+        Ok(object(self.kind, &self.kind.api_version(self.kind.versions[0]), parsed))
+    }
+
     /// Lists the kind in the best version that the server has, which is left in `version`.
     async fn list(&self, cause: Cause, version: &mut String) -> Ended {
         let _turn = self.context.lists.acquire().await;
@@ -108,11 +177,11 @@ impl Follower<'_> {
             }
         };
         for candidate in candidates {
-            self.context.shared.counted(self.index, |stats| *stats.lists.entry(cause).or_default() += 1);
+            self.context.shared.counted(self.slot, |stats| *stats.lists.entry(cause).or_default() += 1);
             match self.whole_list(&candidate).await {
                 Ok((objects, at)) => {
                     *version = candidate;
-                    self.context.shared.listed(self.index, objects);
+                    self.context.shared.listed(self.slot, objects);
                     return Ended::Listed(at);
                 }
                 Err(Ended::Absent(_)) => {}
@@ -134,7 +203,7 @@ impl Follower<'_> {
     }
 
     async fn pages(&self, version: &str, limit: Option<usize>) -> Result<(Vec<Object>, String), Ended> {
-        let path = self.kind.path(version, None);
+        let path = self.kind.path(version, self.namespace);
         let mut objects = Vec::new();
         let mut from: Option<String> = None;
         let mut token: Option<String> = None;
@@ -167,7 +236,7 @@ impl Follower<'_> {
     }
 
     async fn watch(&self, version: &str, from: String) -> Ended {
-        let path = self.kind.path(version, None);
+        let path = self.kind.path(version, self.namespace);
         let url = format!(
             "{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
             escaped(&from)
@@ -183,7 +252,7 @@ impl Follower<'_> {
             };
         }
         let shared = &self.context.shared;
-        shared.followed(self.index);
+        shared.followed(self.slot);
         let api_version = self.kind.api_version(version);
         let mut at = from;
         let mut lines = Lines::new(response.into_body());
@@ -191,12 +260,12 @@ impl Follower<'_> {
             let line = match lines.next(self.context.options.idle).await {
                 Next::Line(line) => line,
                 Next::End(cut) => {
-                    shared.counted(self.index, |stats| stats.cut += u64::from(cut));
+                    shared.counted(self.slot, |stats| stats.cut += u64::from(cut));
                     return Ended::Closed(at);
                 }
                 // The connection may be dead without knowing it. Another one goes on at the same place.
                 Next::Silence => {
-                    shared.counted(self.index, |stats| stats.silent += 1);
+                    shared.counted(self.slot, |stats| stats.silent += 1);
                     return Ended::Closed(at);
                 }
                 Next::Broken => return Ended::Closed(at),
@@ -207,15 +276,15 @@ impl Follower<'_> {
             }
             match event(self.kind, &api_version, &line) {
                 Ok(Event::Put(object, version)) => {
-                    shared.put(self.index, object);
+                    shared.put(self.slot, object);
                     at = version;
                 }
                 Ok(Event::Delete(object, version)) => {
-                    shared.remove(self.index, object);
+                    shared.remove(self.slot, object);
                     at = version;
                 }
                 Ok(Event::Bookmark(version)) => {
-                    shared.heard(self.index);
+                    shared.heard(self.slot);
                     at = version;
                 }
                 Ok(Event::Error(status, after, why)) => return watch_ended(status, after, why),

@@ -14,14 +14,19 @@
 //!   that died without a sign is noticed after [`WatchOptions::idle`].
 //! * One pending change per object: a slow receiver gets fewer and newer worlds.
 //!
-//! Lists and watches only: rights beyond `list` and `watch` are not used. There is no fallback to single namespaces, as
-//! [`crate::read()`] has.
+//! * Credentials that run out are had again, as [`crate::connect`] had them: the kubeconfig and its files are read, its plugin
+//!   is run (without asking anybody), at most every ten seconds. A pod's token, which lives for an hour, is read again each minute.
+//! * A kind that may not be listed across the cluster is followed in [`WatchOptions::namespaces`] instead, and is named in
+//!   [`World::unread`], as [`crate::read()`] does. The cluster is asked again every [`WatchOptions::seldom`].
+//!
+//! Rights beyond `get`, `list` and `watch` are not used; `get` only for those namespaces themselves.
 
 mod follow;
 mod frames;
 mod machine;
 mod shared;
 mod store;
+mod unread;
 
 pub use machine::Cause;
 pub use shared::{KindStats, Lag, Lost, Stats};
@@ -30,7 +35,7 @@ use crate::client::Client;
 use crate::error::AccessError;
 use crate::kinds::KINDS;
 use follow::{Context, follow};
-use shared::{Batch, Shared};
+use shared::{Batch, Shared, Slot};
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -44,6 +49,10 @@ use watertight_model::{Str, World};
 pub struct WatchOptions {
     /// How objects are read.
     pub read: Options,
+    /// Namespaces to fall back on where a kind may not be listed across the cluster; `None`: the context's own.
+    pub namespaces: Option<Vec<String>>,
+    /// How often those namespaces themselves are looked at: they can be read by name, not watched.
+    pub look: Duration,
     /// A world is made when nothing has changed for so long,
     pub quiet: Duration,
     /// and at the latest so long after the first change.
@@ -68,6 +77,8 @@ impl WatchOptions {
     pub fn new(jitter: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
         Self {
             read: Options::default(),
+            namespaces: None,
+            look: Duration::from_secs(5),
             quiet: Duration::from_millis(5),
             most: Duration::from_millis(40),
             idle: Duration::from_secs(50),
@@ -163,7 +174,11 @@ pub fn watch(
 ) -> Result<Watching, AccessError> {
     let runtime = client.take_runtime()?;
     let name = format!("cluster:{}", client.place().context);
-    let shared = Arc::new(Shared::new(KINDS, options.max_bytes));
+    let namespaces = options.namespaces.clone().unwrap_or_else(|| vec![client.namespace().to_owned()]);
+    let mut namespaces: Vec<Str> = namespaces.into_iter().map(Str::from).collect();
+    namespaces.sort();
+    namespaces.dedup();
+    let shared = Arc::new(Shared::new(KINDS, namespaces.clone(), options.max_bytes));
     let over = Arc::new(Notify::new());
     let mut watching = Watching { shared: Arc::clone(&shared), over: Arc::clone(&over), threads: Vec::new() };
     let cannot = |e: std::io::Error| AccessError::Host { why: format!("cannot start a thread: {e}") };
@@ -178,12 +193,12 @@ pub fn watch(
     let making = std::thread::Builder::new().name("worlds".into());
     watching.threads.push(making.spawn(move || maker.run(quiet, most, receive)).map_err(cannot)?);
 
-    let context = Arc::new(Context::new(client, shared, options));
+    let context = Arc::new(Context::new(client, shared, options, namespaces));
     let following = std::thread::Builder::new().name("watches".into());
     let run = move || {
         runtime.block_on(async {
             for (index, kind) in KINDS.iter().enumerate() {
-                tokio::spawn(follow(Arc::clone(&context), kind, index));
+                tokio::spawn(follow(Arc::clone(&context), kind, Slot { kind: index, place: 0 }));
             }
             over.notified().await;
         });

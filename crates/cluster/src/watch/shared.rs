@@ -3,7 +3,8 @@
 //! One lock, held for moments: followers put texts in, the maker takes changes out. Nobody waits for the other's work.
 
 use super::machine::{Cause, Ended};
-use super::store::{Change, Full, Id, Store};
+use super::store::{About, Change, Full, Id, Store};
+use super::unread;
 use crate::kinds::Kind;
 use crate::list::Object;
 use std::collections::{BTreeMap, VecDeque};
@@ -93,23 +94,42 @@ pub struct Lost {
     pub why: String,
 }
 
-/// What is known of one kind.
-struct Known {
-    what: Str,
+/// A kind, across the cluster (place 0) or in one of the namespaces to fall back on (from 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) kind: usize,
+    pub(crate) place: usize,
+}
+
+/// What is known of one kind in one place.
+pub(super) struct Known {
+    /// Nobody follows it: the whole cluster is followed, or the kind has no namespaces to fall back on.
+    pub(super) asleep: bool,
     /// It was listed, or is known to be absent or forbidden.
-    settled: bool,
+    pub(super) settled: bool,
     heard: Instant,
-    lost: Option<(Instant, String)>,
+    pub(super) lost: Option<(Instant, String)>,
     /// Why it is not or not wholly read.
-    unread: Option<String>,
+    pub(super) unread: Option<String>,
     /// The last list or an event since did not fit.
-    overflow: bool,
+    pub(super) overflow: bool,
+}
+
+/// A kind, and what is known of it: across the cluster, and in namespaces.
+pub(super) struct OfKind {
+    pub(super) what: Str,
+    pub(super) namespaced: bool,
+    /// Whether namespaces are worth asking where the cluster is refused.
+    pub(super) fallback: bool,
+    pub(super) places: Vec<Known>,
     stats: KindStats,
 }
 
 struct Inner {
     store: Store,
-    kinds: Vec<Known>,
+    kinds: Vec<OfKind>,
+    /// To fall back on.
+    namespaces: Vec<Str>,
     /// `lost` or `unread` of a kind changed.
     news: bool,
     stop: bool,
@@ -133,20 +153,20 @@ pub(crate) struct Batch {
 }
 
 impl Shared {
-    pub(crate) fn new(kinds: &[Kind], most: usize) -> Self {
+    pub(crate) fn new(kinds: &[Kind], namespaces: Vec<Str>, most: usize) -> Self {
         let now = Instant::now();
-        let known = |kind: &Kind| Known {
+        let known = |asleep| Known { asleep, settled: false, heard: now, lost: None, unread: None, overflow: false };
+        let of_kind = |kind: &Kind| OfKind {
             what: kind.full_name().into(),
-            settled: false,
-            heard: now,
-            lost: None,
-            unread: None,
-            overflow: false,
+            namespaced: kind.namespaced,
+            fallback: !namespaces.is_empty() && kind.has_namespaces(),
+            places: std::iter::once(false).chain(namespaces.iter().map(|_| true)).map(known).collect(),
             stats: KindStats { what: kind.full_name(), ..KindStats::default() },
         };
         let inner = Inner {
             store: Store::new(most),
-            kinds: kinds.iter().map(known).collect(),
+            kinds: kinds.iter().map(of_kind).collect(),
+            namespaces: namespaces.clone(),
             news: false,
             stop: false,
             worlds: 0,
@@ -170,17 +190,22 @@ impl Shared {
         out
     }
 
-    pub(crate) fn counted(&self, kind: usize, count: impl FnOnce(&mut KindStats)) {
-        count(&mut self.lock().kinds[kind].stats);
+    pub(crate) fn counted(&self, slot: Slot, count: impl FnOnce(&mut KindStats)) {
+        count(&mut self.lock().kinds[slot.kind].stats);
     }
 
     /// A list was read whole.
-    pub(crate) fn listed(&self, kind: usize, objects: Vec<Object>) {
+    pub(crate) fn listed(&self, slot: Slot, objects: Vec<Object>) {
         let now = Instant::now();
         self.change(|inner| {
-            let left_out = inner.store.replace(kind, objects, now);
-            let known = &mut inner.kinds[kind];
-            known.stats.left_out += left_out as u64;
+            let left_out = inner.replace(slot, objects, now);
+            let kind = &mut inner.kinds[slot.kind];
+            kind.stats.left_out += left_out as u64;
+            if slot.place == 0 {
+                // Who follows the whole needs no parts.
+                kind.places[1..].iter_mut().for_each(|part| part.asleep = true);
+            }
+            let known = &mut kind.places[slot.place];
             let overflow = left_out > 0;
             // A kind that may be listed and not watched stays unread: only a watch clears that.
             inner.news |= !known.settled || known.lost.is_some() || known.overflow != overflow;
@@ -189,70 +214,87 @@ impl Shared {
     }
 
     /// A watch was accepted: the kind is followed.
-    pub(crate) fn followed(&self, kind: usize) {
+    pub(crate) fn followed(&self, slot: Slot) {
         self.change(|inner| {
-            let known = &mut inner.kinds[kind];
+            let kind = &mut inner.kinds[slot.kind];
+            let known = &mut kind.places[slot.place];
             inner.news |= known.unread.is_some() || known.lost.is_some();
             (known.heard, known.lost, known.unread) = (Instant::now(), None, None);
-            known.stats.watches += 1;
+            kind.stats.watches += 1;
         });
     }
 
     /// The server said something on a watch.
-    pub(crate) fn heard(&self, kind: usize) {
-        self.lock().kinds[kind].heard = Instant::now();
+    pub(crate) fn heard(&self, slot: Slot) {
+        self.lock().kinds[slot.kind].places[slot.place].heard = Instant::now();
     }
 
-    pub(crate) fn put(&self, kind: usize, object: Object) {
+    pub(crate) fn put(&self, slot: Slot, object: Object) {
         let now = Instant::now();
         self.change(|inner| {
-            let result = inner.store.put(kind, object, now);
-            let known = &mut inner.kinds[kind];
+            let result = inner.store.put(slot.kind, object, now);
+            let OfKind { places, stats, .. } = &mut inner.kinds[slot.kind];
+            let known = &mut places[slot.place];
             known.heard = now;
-            known.stats.events += 1;
-            known.stats.idle_events += u64::from(result == Ok(false));
+            stats.events += 1;
+            stats.idle_events += u64::from(result == Ok(false));
             if result == Err(Full) {
-                known.stats.left_out += 1;
+                stats.left_out += 1;
                 inner.news |= !known.overflow;
                 known.overflow = true;
             }
         });
     }
 
-    pub(crate) fn remove(&self, kind: usize, object: Object) {
+    pub(crate) fn remove(&self, slot: Slot, object: Object) {
         let now = Instant::now();
-        let id = Id { kind, namespace: object.namespace.into(), name: object.name.into() };
+        let id = Id { kind: slot.kind, namespace: object.namespace.into(), name: object.name.into() };
         self.change(|inner| {
             let was_there = inner.store.remove(&id, now);
-            let known = &mut inner.kinds[kind];
-            known.heard = now;
-            known.stats.events += 1;
-            known.stats.idle_events += u64::from(!was_there);
+            let OfKind { places, stats, .. } = &mut inner.kinds[slot.kind];
+            places[slot.place].heard = now;
+            stats.events += 1;
+            stats.idle_events += u64::from(!was_there);
         });
     }
 
-    /// A list or a watch ended. `hopeless`: this has been tried so often that a kind that was never read is unread.
-    pub(crate) fn ended(&self, kind: usize, ended: &Ended, hopeless: bool) {
+    /// A list or a watch ended. `hopeless`: this has been tried so often that a kind that was never read is unread. `true`: the
+    /// namespaces are to be followed instead.
+    pub(crate) fn ended(&self, slot: Slot, ended: &Ended, listing: bool, hopeless: bool) -> bool {
         self.change(|inner| {
-            let known = &mut inner.kinds[kind];
+            let now = Instant::now();
+            if matches!(ended, Ended::Absent(_)) {
+                inner.replace(slot, Vec::new(), now);
+            }
+            let OfKind { places, stats, fallback, .. } = &mut inner.kinds[slot.kind];
+            let fall_back = *fallback && slot.place == 0 && listing && matches!(ended, Ended::Refused(_));
+            if fall_back {
+                for part in places[1..].iter_mut().filter(|part| part.asleep) {
+                    *part =
+                        Known { asleep: false, settled: false, heard: now, lost: None, unread: None, overflow: false };
+                }
+            }
+            if slot.place == 0 && matches!(ended, Ended::Absent(_)) {
+                places[1..].iter_mut().for_each(|part| part.asleep = true);
+            }
+            let known = &mut places[slot.place];
             match ended {
                 Ended::Listed(_) | Ended::Closed(_) => {}
                 Ended::Absent(gap) => {
-                    inner.store.replace(kind, Vec::new(), Instant::now());
                     inner.news |= !known.settled || known.unread != *gap || known.lost.is_some();
                     (known.settled, known.lost, known.overflow) = (true, None, false);
                     known.unread.clone_from(gap);
-                    known.heard = Instant::now();
+                    known.heard = now;
                 }
                 // What was read before stays: the last state, and the word that it is not known to be current.
                 Ended::Refused(why) => {
-                    inner.news |= !known.settled || known.unread.as_ref() != Some(why);
-                    known.settled = true;
+                    inner.news |= !known.settled || known.lost.is_some() || known.unread.as_ref() != Some(why);
+                    (known.settled, known.lost) = (true, None);
                     known.unread = Some(why.clone());
-                    known.stats.failures += 1;
+                    stats.failures += 1;
                 }
                 Ended::Busy(_, why) | Ended::Failed(why) | Ended::Expired(why) | Ended::Garbage(why) => {
-                    known.stats.failures += 1;
+                    stats.failures += 1;
                     let since = known.lost.as_ref().map_or(known.heard, |(since, _)| *since);
                     let lost = Some((since, why.clone()));
                     inner.news |= known.lost != lost;
@@ -264,7 +306,8 @@ impl Shared {
                     }
                 }
             }
-        });
+            fall_back
+        })
     }
 
     pub(crate) fn stop(&self) {
@@ -298,9 +341,9 @@ impl Shared {
         inner.news = false;
         Some(Batch {
             changes: inner.store.take(),
-            settled: inner.kinds.iter().all(|k| k.settled),
-            unread: inner.kinds.iter().filter_map(Known::missing).collect(),
-            lost: inner.kinds.iter().filter_map(Known::lost).collect(),
+            settled: inner.kinds.iter().flat_map(|k| &k.places).all(|known| known.settled || known.asleep),
+            unread: inner.kinds.iter().flat_map(|kind| unread::of(kind, &inner.namespaces)).collect(),
+            lost: inner.lost(),
         })
     }
 
@@ -318,7 +361,7 @@ impl Shared {
     }
 
     pub(crate) fn lost(&self) -> Vec<Lost> {
-        self.lock().kinds.iter().filter_map(Known::lost).collect()
+        self.lock().lost()
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -335,15 +378,23 @@ impl Shared {
     }
 }
 
-impl Known {
-    fn missing(&self) -> Option<Unread> {
-        let full = || "more objects than are kept: some were left out".to_owned();
-        let why = self.unread.clone().or_else(|| self.overflow.then(full))?;
-        Some(Unread { what: self.what.clone(), namespace: None, why: why.into() })
+impl Inner {
+    fn replace(&mut self, slot: Slot, objects: Vec<Object>, now: Instant) -> usize {
+        let about = match slot.place.checked_sub(1).map(|place| &self.namespaces[place]) {
+            None => About::All,
+            Some(namespace) if self.kinds[slot.kind].namespaced => About::Namespace(namespace),
+            Some(name) => About::Name(name),
+        };
+        self.store.replace(slot.kind, about, objects, now)
     }
 
-    fn lost(&self) -> Option<Lost> {
-        let (since, why) = self.lost.clone()?;
-        Some(Lost { what: self.what.clone(), since, why })
+    /// A kind is as current as the place that was longest not heard of.
+    fn lost(&self) -> Vec<Lost> {
+        let of_kind = |kind: &OfKind| {
+            let places = kind.places.iter().filter(|known| !known.asleep).filter_map(|known| known.lost.clone());
+            let (since, why) = places.min_by_key(|(since, _)| *since)?;
+            Some(Lost { what: kind.what.clone(), since, why })
+        };
+        self.kinds.iter().filter_map(of_kind).collect()
     }
 }

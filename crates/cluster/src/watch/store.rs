@@ -36,6 +36,17 @@ pub(crate) struct Store {
     since: Option<(Instant, Instant)>,
 }
 
+/// Which objects of a kind a list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About<'a> {
+    /// All of the cluster.
+    All,
+    /// Those of a namespace.
+    Namespace(&'a str),
+    /// The one of this name.
+    Name(&'a str),
+}
+
 /// The bound was reached: the object is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -74,12 +85,17 @@ impl Store {
         true
     }
 
-    /// Replaces all objects of a kind; gives how many did not fit. Objects that are not in the list are gone.
-    pub(crate) fn replace(&mut self, kind: usize, objects: Vec<Object>, now: Instant) -> usize {
+    /// Replaces all objects of a kind that a list was about; gives how many did not fit. Objects that are not in the list are
+    /// gone.
+    pub(crate) fn replace(&mut self, kind: usize, about: About<'_>, objects: Vec<Object>, now: Instant) -> usize {
         let mut names: Vec<(&str, &str)> = objects.iter().map(|o| (o.namespace.as_str(), o.name.as_str())).collect();
         names.sort_unstable();
-        let of_kind = self.of_kind(kind);
-        let gone = of_kind.filter(|id| names.binary_search(&(&*id.namespace, &*id.name)).is_err());
+        let meant = self.of_kind(kind).filter(|id| match about {
+            About::All => true,
+            About::Namespace(namespace) => *id.namespace == *namespace,
+            About::Name(name) => *id.name == *name,
+        });
+        let gone = meant.filter(|id| names.binary_search(&(&*id.namespace, &*id.name)).is_err());
         let gone: Vec<Id> = gone.cloned().collect();
         for id in gone {
             self.remove(&id, now);
@@ -158,25 +174,44 @@ mod tests {
         let now = Instant::now();
         let mut store = Store::new(1_000);
         for kind in 0..3 {
-            assert_eq!(store.replace(kind, vec![object("a", "1"), object("b", "1")], now), 0);
+            assert_eq!(store.replace(kind, About::All, vec![object("a", "1"), object("b", "1")], now), 0);
         }
         store.take();
-        assert_eq!(store.replace(1, vec![object("b", "1"), object("c", "1")], now), 0);
+        assert_eq!(store.replace(1, About::All, vec![object("b", "1"), object("c", "1")], now), 0);
         assert_eq!(taken(&mut store), [line("a", None), line("c", Some("1"))]);
-        assert_eq!(store.replace(1, Vec::new(), now), 0);
+        assert_eq!(store.replace(1, About::All, Vec::new(), now), 0);
         assert_eq!(store.size().0, 4);
+    }
+
+    #[test]
+    fn a_list_of_one_namespace_or_name_leaves_the_others() {
+        let now = Instant::now();
+        let mut store = Store::new(1_000);
+        let of = |namespace: &str, name: &str| Object { namespace: namespace.into(), ..object(name, "1") };
+        store.replace(0, About::All, vec![of("n", "a"), of("n", "b"), of("m", "a")], now);
+        store.take();
+        assert_eq!(store.replace(0, About::Namespace("n"), vec![of("n", "b")], now), 0);
+        assert_eq!(taken(&mut store), [line("a", None)]);
+        assert_eq!(store.replace(0, About::Namespace("x"), Vec::new(), now), 0);
+        store.replace(1, About::All, vec![of("", "n"), of("", "m")], now);
+        store.take();
+        assert_eq!(store.replace(1, About::Name("m"), Vec::new(), now), 0);
+        assert_eq!((taken(&mut store), store.size().0), (vec![line("m", None)], 3));
     }
 
     #[test]
     fn what_does_not_fit_is_counted_and_an_old_text_does_not_stay() {
         let now = Instant::now();
         let mut store = Store::new(10);
-        assert_eq!(store.replace(0, vec![object("a", "123"), object("b", "123")], now), 0);
+        assert_eq!(store.replace(0, About::All, vec![object("a", "123"), object("b", "123")], now), 0);
         assert_eq!(store.put(0, object("c", "1"), now), Err(Full));
         assert_eq!(store.put(0, object("a", "1234"), now), Err(Full));
         assert_eq!(store.size(), (1, 5));
         store.take();
         assert_eq!(store.put(0, object("c", "1"), now), Ok(true));
-        assert_eq!(store.replace(0, vec![object("a", "123"), object("b", "123"), object("c", "1")], now), 1);
+        assert_eq!(
+            store.replace(0, About::All, vec![object("a", "123"), object("b", "123"), object("c", "1")], now),
+            1
+        );
     }
 }

@@ -14,4 +14,5 @@ mod probe;
 mod read;
 mod tls;
 mod watch;
+mod watch_access;
 mod watch_faults;

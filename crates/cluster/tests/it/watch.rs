@@ -9,7 +9,7 @@ use crate::fake::{Fake, connection};
 use serde_json::{Value, json};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
-use watertight_cluster::{ReadOptions, State, WatchOptions, Watching, read, watch};
+use watertight_cluster::{Client, ReadOptions, State, WatchOptions, Watching, read, watch};
 use watertight_ingest::{Input, Options};
 use watertight_model::World;
 
@@ -32,6 +32,10 @@ pub(crate) fn options() -> WatchOptions {
 impl Seen {
     pub(crate) fn of(fake: &Fake, options: WatchOptions) -> Self {
         let (_home, client) = connection(fake);
+        Self::with(client, options)
+    }
+
+    pub(crate) fn with(client: Client, options: WatchOptions) -> Self {
         let states: Arc<(Mutex<Vec<State>>, Condvar)> = Arc::default();
         let out = Arc::clone(&states);
         let receive = move |state: &State| {
