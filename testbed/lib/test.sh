@@ -22,6 +22,7 @@ test_all() {
   testbed/cluster kubectl create namespace shop >/dev/null
   cluster_test -p watertight-ingest --test online -- || failed+=("the validation cases")
   cluster_test -p watertight-cli --test cluster -- api:: || failed+=("reading a live cluster")
+  cluster_test -p watertight-cli --test cluster -- watching:: || failed+=("watching a live cluster")
   testbed/cluster down
   testbed/cluster up --control-plane-only
   cluster_test -p watertight-cli --test cluster -- equal:: || failed+=("files and cluster")

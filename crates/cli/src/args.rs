@@ -39,7 +39,7 @@ pub enum Command {
     Diff(commands::diff::DiffArgs),
     /// Check assertions about who must, must not and may reach whom
     Test(commands::test::TestArgs),
-    /// Audit again whenever files change, and say what is different
+    /// Audit again whenever files or the cluster change, and say what is different
     Watch(commands::watch::WatchArgs),
     /// Import and show recorded flows
     Flows(commands::flows::FlowsArgs),

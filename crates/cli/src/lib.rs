@@ -14,6 +14,7 @@ pub mod commands;
 pub mod ctx;
 pub mod diagnostics;
 pub mod exit;
+pub mod following;
 pub mod git;
 pub mod host;
 pub mod page;

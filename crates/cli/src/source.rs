@@ -6,7 +6,7 @@ use crate::host::Stdin;
 use crate::text::count;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use watertight_cluster::{Access, AccessError, ReadOptions, Snapshot, Timeouts};
+use watertight_cluster::{Access, AccessError, Client, ReadOptions, Snapshot, Timeouts};
 use watertight_ingest::{Diagnostic, Input, Loaded, Options, Refused};
 use watertight_model::World;
 
@@ -23,13 +23,20 @@ pub struct Source {
 /// Reads what the flags name, warns about what is missing, and saves it if asked to.
 pub fn load(ctx: &mut Ctx<'_, '_>) -> Result<Source, Failure> {
     let mut source = load_plain(ctx)?;
-    if !ctx.global.policies.is_empty() {
-        let inputs: Vec<Input> = ctx.global.policies.iter().map(|p| Input::Path(p.clone())).collect();
-        let candidates = read(ctx, &inputs, &options(ctx))?;
-        crate::candidates::put(&mut source.world, candidates.world)?;
+    if let Some(candidates) = candidates(ctx)? {
+        crate::candidates::put(&mut source.world, candidates)?;
     }
     warn_incomplete(ctx, &source.world);
     Ok(source)
+}
+
+/// The world of `--policies`.
+pub(crate) fn candidates(ctx: &mut Ctx<'_, '_>) -> Result<Option<World>, Failure> {
+    if ctx.global.policies.is_empty() {
+        return Ok(None);
+    }
+    let inputs: Vec<Input> = ctx.global.policies.iter().map(|p| Input::Path(p.clone())).collect();
+    read(ctx, &inputs, &options(ctx)).map(|candidates| Some(candidates.world))
 }
 
 /// The same without candidate policies and without a word about what is missing.
@@ -135,7 +142,6 @@ fn snapshot(ctx: &mut Ctx<'_, '_>) -> Result<(Snapshot, String), Failure> {
     let access = access(ctx);
     let progress = ctx.progress("connecting to the cluster");
     let client = watertight_cluster::connect(&access).map_err(|e| unreachable(&e))?;
-    let place = client.place().to_string();
     let read_options = ReadOptions { namespaces: ctx.global.namespace.clone().map(|n| vec![n]) };
     let snapshot = watertight_cluster::read_with_progress(&client, &read_options, &mut |kind, n| {
         progress.at(|| format!("reading {kind}, {}", count(n, "object")));
@@ -146,8 +152,13 @@ fn snapshot(ctx: &mut Ctx<'_, '_>) -> Result<(Snapshot, String), Failure> {
         watertight_cluster::save(&snapshot, &file, &ctx.host.now.to_string()).map_err(|e| unreachable(&e))?;
         ctx.note(&format!("saved to `{}`", file.display()));
     }
+    Ok((snapshot, named(&client)))
+}
+
+/// Which cluster it is, in words.
+pub(crate) fn named(client: &Client) -> String {
     let version = client.server_version().map_or_else(String::new, |v| format!(", Kubernetes {v}"));
-    Ok((snapshot, format!("{place}{version}")))
+    format!("{}{version}", client.place())
 }
 
 /// A cluster that cannot be reached. A kubeconfig that is there and broken is bad input.
@@ -296,7 +307,7 @@ pub fn warn_both_incomplete(ctx: &mut Ctx<'_, '_>, worlds: [&World; 2]) {
 }
 
 /// What is missing, one line each.
-fn incomplete(world: &World) -> Vec<String> {
+pub(crate) fn incomplete(world: &World) -> Vec<String> {
     let mut out = Vec::new();
     for unread in &world.unread {
         let place = unread.namespace.as_ref().map_or_else(String::new, |ns| format!(" of namespace `{ns}`"));

@@ -251,7 +251,7 @@ impl Client {
         }
     }
 
-    fn overloaded(&self, path: &str, status: u16) -> AccessError {
+    pub(crate) fn overloaded(&self, path: &str, status: u16) -> AccessError {
         AccessError::Overloaded { place: self.place.clone(), what: path.to_owned(), status }
     }
 

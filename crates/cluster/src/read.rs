@@ -101,9 +101,22 @@ struct GroupVersion {
     version: String,
 }
 
+/// Whether the server has come up. Before that it has not all of its kinds, and what it does not have yet must not be taken
+/// for absent: policies would be missing, and nobody would say so.
+pub(crate) const READY: &str = "/readyz";
+
+/// What an answer at [`READY`] says. A server that does not let us ask, or has no such page, counts as ready.
+pub(crate) fn is_ready(answer: &Answer) -> bool {
+    answer.status != 429 && answer.status < 500
+}
+
 /// Which API groups the server has.
 pub(crate) fn served(client: &Client) -> Result<Served, AccessError> {
     const PATH: &str = "/apis";
+    let ready = client.get(READY)?;
+    if !is_ready(&ready) {
+        return Err(client.overloaded(READY, ready.status));
+    }
     let answer = client.get(PATH)?;
     if answer.status != 200 {
         return Ok(None);
@@ -149,24 +162,30 @@ struct Resource {
     name: String,
 }
 
-/// Of a group's versions, those that hold the kind: a group that is served need not have every kind of ours. A version that
-/// the server does not describe counts, since the kind may be in it.
+/// Where a version of a group says which kinds it has.
+pub(crate) fn version_path(kind: &Kind, version: &str) -> String {
+    format!("/apis/{}/{}", kind.group, escaped(version))
+}
+
+/// Whether a version of a group has the kind, by the answer at [`version_path`]. A version that the server does not describe
+/// counts, since the kind may be in it.
+pub(crate) fn holds(kind: &Kind, answer: &Answer) -> Result<bool, serde_json::Error> {
+    if answer.status != 200 {
+        return Ok(true);
+    }
+    let list: ResourceList = serde_json::from_slice(&answer.body)?;
+    Ok(list.resources.iter().any(|resource| resource.name == kind.resource))
+}
+
+/// Of a group's versions, those that hold the kind: a group that is served need not have every kind of ours.
 pub(crate) fn holding(client: &Client, kind: &Kind, mut offered: Vec<String>) -> Result<Vec<String>, AccessError> {
     offered.sort();
     offered.dedup();
     let mut there = Vec::new();
     for version in offered {
-        let path = format!("/apis/{}/{}", kind.group, escaped(&version));
+        let path = version_path(kind, &version);
         let answer = client.get(&path)?;
-        let holds = match answer.status {
-            200 => {
-                let list: ResourceList =
-                    serde_json::from_slice(&answer.body).map_err(|e| client.bad_answer(&path, e.to_string()))?;
-                list.resources.iter().any(|resource| resource.name == kind.resource)
-            }
-            _ => true,
-        };
-        if holds {
+        if holds(kind, &answer).map_err(|e| client.bad_answer(&path, e.to_string()))? {
             there.push(version);
         }
     }

@@ -1,4 +1,6 @@
-//! `watch`: audits again whenever files change, and says what is different.
+//! `watch`: audits again whenever files or a cluster change, and says what is different.
+
+mod live;
 
 use crate::ctx::Ctx;
 use crate::exit::{Exit, Failure};
@@ -19,8 +21,8 @@ use watertight_ingest::Diagnostic;
 /// Arguments of `watch`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Ctrl-C ends it with 0. With --changes the exit code is that of `audit` for the last state, or 2 if \
-    the files could not be understood at the end."
+    after_help = "Ctrl-C ends it with 0. With --changes the exit code is that of `audit` for the last state, 2 if the files \
+    could not be understood at the end, or 3 if the cluster was not followed."
 )]
 pub struct WatchArgs {
     /// End after so many changes; 0: after the first look
@@ -40,9 +42,12 @@ struct State {
 pub fn run(args: &WatchArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
     ctx.format(WatchView::FORMATS)?;
     ctx.warnings_are_findings = true;
+    if ctx.global.save.is_some() {
+        return Err(Failure::usage("watch saves nothing", "leave --save out"));
+    }
     let files = &ctx.global.files;
     if files.is_empty() {
-        return Err(Failure::usage("there is nothing to watch", "give files: `watertight watch -f DIR`"));
+        return live::run(args, ctx);
     }
     if files.iter().any(|f| f.as_os_str() == "-") {
         return Err(Failure::usage("standard input does not change", "give a file or a directory with -f"));
@@ -55,16 +60,12 @@ pub fn run(args: &WatchArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
             "watch what it renders: `helm template` or `kubectl kustomize` into a file",
         ));
     }
-    if ctx.global.save.is_some() {
-        return Err(Failure::usage("watch saves nothing", "leave --save out"));
-    }
     // The marks are taken before the files are read: what is written meanwhile is a change.
     let paths = files.iter().chain(&ctx.global.policies).cloned().collect();
     let mut watching = Watching::start(paths)
         .map_err(|e| Failure::new(Exit::Unreachable, "signals", format!("cannot handle signals: {e}"), None))?;
-    let mut state = read(ctx)?;
-    let mut broken: Option<Failure> = None;
-    if !say(ctx, &WatchView::first(now(), &state.audit))? {
+    let mut story = Story { state: read(ctx)?, broken: None };
+    if !say(ctx, &WatchView::first(now(), &story.state.audit))? {
         return Ok(Exit::Clean);
     }
     let mut left = args.changes;
@@ -72,31 +73,54 @@ pub fn run(args: &WatchArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
         if !watching.wait() {
             return Ok(Exit::Clean);
         }
-        // Warnings that were given once are not given again: `read` gives those that are new.
+        // Warnings that were given once are not given again: the story gives those that are new.
         let quiet = std::mem::replace(&mut ctx.global.quiet, true);
         let next = read(ctx);
         ctx.global.quiet = quiet;
-        let told = match next {
-            Ok(next) => {
-                let told = changed(ctx, &state, &next, broken.take().is_some())?;
-                warn_anew(ctx, &state.source.warnings, &next.source);
-                state = next;
-                told
-            }
-            Err(failure) => {
-                let told = refused(ctx, &failure, broken.as_ref(), &state)?;
-                broken = Some(failure);
-                told
-            }
-        };
-        match told {
+        match story.next(ctx, next, |view| view)? {
             Told::Yes => left = left.map(|n| n - 1),
             Told::Nothing => {}
             Told::NobodyListens => return Ok(Exit::Clean),
         }
     }
-    let exit = broken.map_or_else(|| ctx.findings(state.audit.worst()), |failure| failure.exit);
-    Ok(exit.worst(ctx.unless_whole(state.whole)))
+    Ok(story.end(ctx))
+}
+
+/// The state that stands, and why the one after it does not.
+struct Story {
+    state: State,
+    broken: Option<Failure>,
+}
+
+impl Story {
+    /// Takes the next state, or why there is none, and tells what is different. `more` adds what else is known.
+    fn next(
+        &mut self,
+        ctx: &mut Ctx<'_, '_>,
+        next: Result<State, Failure>,
+        more: impl Fn(WatchView<'_>) -> WatchView<'_>,
+    ) -> Result<Told, Failure> {
+        match next {
+            Ok(next) => {
+                let was_broken = self.broken.take().is_some();
+                let told = changed(ctx, &self.state, &next, was_broken, more)?;
+                warn_anew(ctx, &self.state.source, &next.source);
+                self.state = next;
+                Ok(told)
+            }
+            Err(failure) => {
+                let told = refused(ctx, &failure, self.broken.as_ref(), &self.state, more)?;
+                self.broken = Some(failure);
+                Ok(told)
+            }
+        }
+    }
+
+    /// The exit code of the last state.
+    fn end(self, ctx: &Ctx<'_, '_>) -> Exit {
+        let exit = self.broken.map_or_else(|| ctx.findings(self.state.audit.worst()), |failure| failure.exit);
+        exit.worst(ctx.unless_whole(self.state.whole))
+    }
 }
 
 /// Whether a change was worth a word.
@@ -118,6 +142,11 @@ fn now() -> String {
 fn read(ctx: &mut Ctx<'_, '_>) -> Result<State, Failure> {
     let read = Instant::now();
     let source = source::load(ctx)?;
+    look(ctx, source, read)
+}
+
+/// Audits what was read.
+fn look(ctx: &mut Ctx<'_, '_>, source: Source, read: Instant) -> Result<State, Failure> {
     let scope = ctx.scope(&source.world)?;
     let engine = Engine::new(&source.world);
     let options = super::audit::options(&source, ctx);
@@ -126,7 +155,13 @@ fn read(ctx: &mut Ctx<'_, '_>) -> Result<State, Failure> {
     Ok(State { source, audit, whole: found.certainty.whole, read })
 }
 
-fn changed(ctx: &mut Ctx<'_, '_>, before: &State, after: &State, was_broken: bool) -> Result<Told, Failure> {
+fn changed(
+    ctx: &mut Ctx<'_, '_>,
+    before: &State,
+    after: &State,
+    was_broken: bool,
+    more: impl Fn(WatchView<'_>) -> WatchView<'_>,
+) -> Result<Told, Failure> {
     let worlds = [&before.source.world, &after.source.world];
     let found = ctx.timed("diff", || diff(worlds[0], worlds[1], DiffOptions::default()));
     let names = ["before".to_owned(), "after".to_owned()];
@@ -137,11 +172,17 @@ fn changed(ctx: &mut Ctx<'_, '_>, before: &State, after: &State, was_broken: boo
     if view.is_nothing() && !was_broken {
         return Ok(Told::Nothing);
     }
-    say(ctx, &view).map(told)
+    say(ctx, &more(view)).map(told)
 }
 
 /// Files that cannot be understood: the faults, once, and how old the state is that still stands.
-fn refused(ctx: &mut Ctx<'_, '_>, failure: &Failure, known: Option<&Failure>, kept: &State) -> Result<Told, Failure> {
+fn refused(
+    ctx: &mut Ctx<'_, '_>,
+    failure: &Failure,
+    known: Option<&Failure>,
+    kept: &State,
+    more: impl Fn(WatchView<'_>) -> WatchView<'_>,
+) -> Result<Told, Failure> {
     let messages = |f: &Failure| f.diagnostics.iter().map(|d| (d.message.clone(), d.at)).collect::<Vec<_>>();
     if known.is_some_and(|known| messages(known) == messages(failure)) {
         return Ok(Told::Nothing);
@@ -150,14 +191,19 @@ fn refused(ctx: &mut Ctx<'_, '_>, failure: &Failure, known: Option<&Failure>, ke
     let _ = ctx.host.stdout.flush();
     let text = crate::diagnostics::draw(&failure.diagnostics, &failure.sources, ctx.host.stderr_colour, ctx.host.width);
     ctx.host.say(&text);
-    say(ctx, &WatchView::refused(now(), failure, &kept.audit, kept.read.elapsed())).map(told)
+    say(ctx, &more(WatchView::refused(now(), failure, &kept.audit, kept.read.elapsed()))).map(told)
 }
 
-fn warn_anew(ctx: &mut Ctx<'_, '_>, before: &[Diagnostic], after: &Source) {
-    let known =
-        |d: &Diagnostic| before.iter().any(|b| (b.code, &b.message, &b.object) == (d.code, &d.message, &d.object));
+/// Warnings, and gaps of a cluster, that were not there before.
+fn warn_anew(ctx: &mut Ctx<'_, '_>, before: &Source, after: &Source) {
+    let same = |b: &Diagnostic, d: &Diagnostic| (b.code, &b.message, &b.object) == (d.code, &d.message, &d.object);
+    let known = |d: &Diagnostic| before.warnings.iter().any(|b| same(b, d));
     let new: Vec<Diagnostic> = after.warnings.iter().filter(|d| !is_finding(d) && !known(d)).cloned().collect();
     ctx.diagnostics(&new, &after.world.sources);
+    if after.cluster.is_some() {
+        let known = source::incomplete(&before.world);
+        source::incomplete(&after.world).iter().filter(|line| !known.contains(line)).for_each(|line| ctx.warn(line));
+    }
 }
 
 /// Prints one event at once. `false`: whoever read the output has gone.

@@ -1,9 +1,9 @@
 //! What a watch has to say: one value per event.
 
-use super::Head;
 use super::audit::AuditView;
 use super::diff::{DiffView, Two};
 use super::finding::FindingView;
+use super::{Head, UnreadView};
 use crate::diagnostics::ErrorView;
 use crate::exit::Failure;
 use crate::page::{Page, Table, Text, Tone, toned};
@@ -19,6 +19,9 @@ pub struct WatchView<'a> {
     #[serde(flatten)]
     head: Head,
     event: Event,
+    /// It is a live cluster that is watched.
+    #[serde(skip)]
+    live: bool,
     /// When, in UTC.
     at: String,
     /// Before and after; equal for the first look and where nothing could be read.
@@ -33,6 +36,24 @@ pub struct WatchView<'a> {
     error: Option<ErrorView>,
     /// How old the state is that stands, if it is not the one that was just read.
     state_age_seconds: Option<u64>,
+    /// Kinds of a live cluster that may have changed without our knowledge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<LostView>,
+    /// What of a live cluster could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<UnreadView>,
+}
+
+/// A kind that is not followed at the moment.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LostView {
+    /// The kind, such as `networkpolicies.networking.k8s.io`.
+    pub what: String,
+    /// For how long.
+    pub seconds: u64,
+    /// What is in the way.
+    pub why: String,
 }
 
 /// What happened.
@@ -45,8 +66,10 @@ pub enum Event {
     Changed,
     /// Files changed and cannot be understood; the state before stands.
     Refused,
-    /// Files can be understood again.
+    /// Files can be understood again, a cluster is followed again.
     Restored,
+    /// A live cluster cannot be followed; the state before stands.
+    Lost,
 }
 
 impl<'a> WatchView<'a> {
@@ -78,10 +101,29 @@ impl<'a> WatchView<'a> {
         }
     }
 
+    /// A cluster is not followed, or is again; the state of `audit` stands.
+    pub fn following(at: String, event: Event, audit: &'a AuditView) -> Self {
+        Self::new(at, event, audit, audit)
+    }
+
+    /// The same with what is known of a live cluster: kinds that are not followed, and what could not be read.
+    pub fn with_gaps(mut self, lost: Vec<LostView>, unread: Vec<UnreadView>) -> Self {
+        if let Some(age) = lost.iter().map(|l| l.seconds).max() {
+            self.state_age_seconds = Some(age);
+        }
+        (self.live, self.lost, self.unread) = (true, lost, unread);
+        if let Some(diff) = &mut self.diff {
+            // What is missing before and after is said here, not with each change.
+            diff.unread.retain(|gap| gap.side != "both");
+        }
+        self
+    }
+
     fn new(at: String, event: Event, before: &'a AuditView, after: &'a AuditView) -> Self {
         Self {
             head: Head::new("Watch"),
             event,
+            live: false,
             at,
             grade: Two { before: before.grade, after: after.grade },
             findings: after.findings.len(),
@@ -90,6 +132,8 @@ impl<'a> WatchView<'a> {
             diff: None,
             error: None,
             state_age_seconds: None,
+            lost: Vec::new(),
+            unread: Vec::new(),
         }
     }
 
@@ -101,16 +145,37 @@ impl<'a> WatchView<'a> {
             && self.diff.is_none()
     }
 
+    /// Of a state that is partly old: how old, and what of it.
+    fn old(&self) -> String {
+        match (self.lost.as_slice(), self.state_age_seconds) {
+            ([first, rest @ ..], Some(age)) => {
+                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                format!(", not current: {}{more} may be {age} s old", first.what)
+            }
+            _ => String::new(),
+        }
+    }
+
     fn summary(&self) -> Text {
         let letter = |grade: Option<char>| grade.map_or_else(|| "none".to_owned(), |g| g.to_string());
         let Two { before, after } = self.grade;
         let standing = format!("grade {}, {}", letter(after), count(self.findings, "finding"));
+        let old = self.old();
         match self.event {
-            Event::Started => return format!("watching: {standing}").into(),
+            Event::Started => return format!("watching: {standing}{old}").into(),
+            Event::Lost => {
+                let why = self.lost.first().map_or("no answer", |lost| lost.why.as_str());
+                let age = self.state_age_seconds.unwrap_or_default();
+                let text = format!("not followed ({why}); the state of {age} s ago stands: {standing}");
+                return toned(Tone::Bad, text);
+            }
             Event::Refused => {
                 let age = self.state_age_seconds.unwrap_or_default();
                 let text = format!("not understood; the state of {age} s ago stands: {standing}");
                 return toned(Tone::Bad, text);
+            }
+            Event::Restored if self.is_nothing() && self.live => {
+                return format!("followed again: {standing}").into();
             }
             Event::Restored if self.is_nothing() => {
                 return format!("understood again, nothing is different: {standing}").into();
@@ -134,6 +199,9 @@ impl<'a> WatchView<'a> {
                     parts.push(format!("{} {word}", count(n, "connection")));
                 }
             }
+        }
+        if !old.is_empty() {
+            parts.push(old.trim_start_matches(", ").to_owned());
         }
         let tone = if worse || !self.new_findings.is_empty() { Tone::Warn } else { Tone::Plain };
         toned(tone, parts.join(", "))

@@ -11,3 +11,4 @@ mod nodes;
 mod scale;
 #[path = "../../../ingest/tests/online/server.rs"]
 mod server;
+mod watching;

@@ -203,7 +203,7 @@ fn a_reader_that_goes_ends_it() {
 #[test]
 fn what_cannot_be_watched_is_said() {
     for (args, said) in [
-        ("watch", "watertight watch -f DIR"),
+        ("watch --save x", "saves nothing"),
         ("watch -f -", "standard input does not change"),
         ("watch -f docs/examples/shop -o yaml", "no `yaml` output"),
         ("watch -f docs/examples/shop --save x", "saves nothing"),
@@ -212,6 +212,8 @@ fn what_cannot_be_watched_is_said() {
         assert_eq!(outcome.code, 2, "{args}");
         assert!(outcome.stderr.contains(said), "{args}: {}", outcome.stderr);
     }
-    let outcome = crate::common::watertight("watch -f docs/examples/nowhere");
-    assert_eq!(outcome.code, 3, "{}", outcome.stderr);
+    for args in ["watch -f docs/examples/nowhere", "watch --kubeconfig docs/examples/nowhere"] {
+        let outcome = crate::common::watertight(args);
+        assert_eq!(outcome.code, 3, "{args}: {}", outcome.stderr);
+    }
 }

@@ -8,11 +8,13 @@ use crate::client::{Answer, Client, whole};
 use crate::error::AccessError;
 use crate::kinds::Kind;
 use crate::list::{ListPage, Object, object, parse};
-use crate::read::{MAX_PAGES, PAGE, RESTARTS, Served, broken, escaped, groups, refusal, versions};
+use crate::read::{
+    MAX_PAGES, PAGE, READY, RESTARTS, Served, broken, escaped, groups, holds, is_ready, refusal, version_path, versions,
+};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::task::JoinSet;
 use watertight_model::Str;
 
@@ -35,12 +37,22 @@ pub(crate) struct Context {
     /// To fall back on.
     pub(crate) namespaces: Vec<Str>,
     lists: Semaphore,
+    /// The server answers: who waits for it need not.
+    back: Notify,
     groups: Mutex<Option<(Instant, Served)>>,
 }
 
 impl Context {
     pub(crate) fn new(client: Client, shared: Arc<Shared>, options: WatchOptions, namespaces: Vec<Str>) -> Self {
-        Self { client, shared, options, namespaces, lists: Semaphore::new(LISTS), groups: Mutex::new(None) }
+        Self {
+            client,
+            shared,
+            options,
+            namespaces,
+            lists: Semaphore::new(LISTS),
+            back: Notify::new(),
+            groups: Mutex::new(None),
+        }
     }
 
     /// The server's API groups. Many kinds ask at one time, one request is made.
@@ -50,6 +62,10 @@ impl Context {
         if let Some((at, served)) = known.as_ref().filter(|(at, _)| at.elapsed() < GROUPS_AGE) {
             let _ = at;
             return Ok(served.clone());
+        }
+        let ready = self.client.ask(READY).await.map_err(|e| failed(&e))?;
+        if !is_ready(&ready) {
+            return Err(Ended::Busy(ready.retry_after, format!("the server is not ready (status {})", ready.status)));
         }
         let answer = self.client.ask(PATH).await.map_err(|e| failed(&e))?;
         let served = match answer.status {
@@ -78,6 +94,7 @@ pub(crate) async fn follow(context: Arc<Context>, kind: &'static Kind, slot: Slo
     // Ends with this task, which ends with the runtime.
     let mut parts = JoinSet::new();
     let mut version = String::new();
+    let mut doubt = Doubt::default();
     loop {
         let begun = Instant::now();
         let follower = Follower { context: &context, kind, slot, namespace: namespace.as_deref() };
@@ -88,6 +105,11 @@ pub(crate) async fn follow(context: Arc<Context>, kind: &'static Kind, slot: Slo
             (Step::Watch(from), None) => follower.watch(&version, from.clone()).await,
             (Step::Watch(_), Some(path)) => follower.look_again(&path).await,
         };
+        if doubt.listed && matches!(ended, Ended::Absent(_)) {
+            // What was learnt a moment ago may be what is wrong.
+            *context.groups.lock().await = None;
+        }
+        let ended = doubt.about(ended, options.confirm);
         let pause = machine.ended(&ended, begun.elapsed(), (options.jitter)());
         let listing = matches!(step, Step::List(_));
         let instead = context.shared.ended(slot, &ended, listing, machine.failures() >= ATTEMPTS);
@@ -99,8 +121,38 @@ pub(crate) async fn follow(context: Arc<Context>, kind: &'static Kind, slot: Slo
                 parts.spawn(part(Arc::clone(&context), kind, Slot { kind: slot.kind, place }));
             }
         }
-        if !pause.is_zero() {
+        if matches!(ended, Ended::Failed(_)) {
+            // Another kind may find the server before that.
+            let _ = tokio::time::timeout(pause, context.back.notified()).await;
+        } else if !pause.is_zero() {
             tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// A kind that was there and is not: gone, or a server that has not come up wholly, or one behind a balancer that never had it.
+/// It is believed when it is still so after a while; until then the objects that were read stand, and are said to be old.
+#[derive(Default)]
+struct Doubt {
+    listed: bool,
+    since: Option<Instant>,
+}
+
+impl Doubt {
+    fn about(&mut self, ended: Ended, confirm: Duration) -> Ended {
+        match ended {
+            Ended::Absent(gap) if self.listed => {
+                if self.since.get_or_insert_with(Instant::now).elapsed() < confirm {
+                    return Ended::Busy(None, "the server does not have it at the moment".to_owned());
+                }
+                *self = Self::default();
+                Ended::Absent(gap)
+            }
+            Ended::Listed(_) => {
+                *self = Self { listed: true, since: None };
+                ended
+            }
+            ended => ended,
         }
     }
 }
@@ -170,11 +222,7 @@ impl Follower<'_> {
         };
         let candidates = match versions(self.kind, &served) {
             Ok(candidates) => candidates,
-            Err(mut offered) => {
-                offered.dedup();
-                let offered = crate::words::one_line(&offered.join(", "));
-                return Ended::Absent(Some(format!("the server has it in {offered} only, which is not understood")));
-            }
+            Err(offered) => return self.not_understood(offered).await,
         };
         for candidate in candidates {
             self.context.shared.counted(self.slot, |stats| *stats.lists.entry(cause).or_default() += 1);
@@ -182,6 +230,7 @@ impl Follower<'_> {
                 Ok((objects, at)) => {
                     *version = candidate;
                     self.context.shared.listed(self.slot, objects);
+                    self.context.back.notify_waiters();
                     return Ended::Listed(at);
                 }
                 Err(Ended::Absent(_)) => {}
@@ -189,6 +238,32 @@ impl Follower<'_> {
             }
         }
         Ended::Absent(self.kind.required.then(|| "the server does not have this kind".to_owned()))
+    }
+
+    /// The group is there in other versions only: a gap, if one of them has the kind.
+    async fn not_understood(&self, mut offered: Vec<String>) -> Ended {
+        offered.sort();
+        offered.dedup();
+        let mut there = Vec::new();
+        for version in offered {
+            let answer = match self.context.client.ask(&version_path(self.kind, &version)).await {
+                Ok(answer) => answer,
+                Err(error) => return failed(&error),
+            };
+            match answer.status {
+                401 => return unauthorized(),
+                429 | 500..=599 => return Ended::Busy(answer.retry_after, refusal(answer.status, &answer)),
+                _ => {}
+            }
+            match holds(self.kind, &answer) {
+                Ok(true) => there.push(version),
+                Ok(false) => {}
+                Err(error) => return Ended::Failed(broken(&error)),
+            }
+        }
+        let there = crate::words::one_line(&there.join(", "));
+        let gap = (!there.is_empty()).then(|| format!("the server has it in {there} only, which is not understood"));
+        Ended::Absent(gap)
     }
 
     /// All pages. A continue token that expires begins the list again, and at last it is asked for in one piece.
@@ -253,6 +328,7 @@ impl Follower<'_> {
         }
         let shared = &self.context.shared;
         shared.followed(self.slot);
+        self.context.back.notify_waiters();
         let api_version = self.kind.api_version(version);
         let mut at = from;
         let mut lines = Lines::new(response.into_body());

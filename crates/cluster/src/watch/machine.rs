@@ -75,13 +75,16 @@ pub(crate) struct Pauses {
 /// The state of one kind.
 pub(crate) struct Machine {
     pauses: Pauses,
+    /// In a row without an answer.
     failures: u32,
+    /// Steps in a row that were answered and led nowhere.
+    rounds: u32,
     step: Step,
 }
 
 impl Machine {
     pub(crate) fn new(pauses: Pauses) -> Self {
-        Self { pauses, failures: 0, step: Step::List(Cause::Start) }
+        Self { pauses, failures: 0, rounds: 0, step: Step::List(Cause::Start) }
     }
 
     /// What is to be done now.
@@ -92,25 +95,29 @@ impl Machine {
     /// Takes how the step ended and how long it lasted, and chance between 0 and 1. Gives the pause before the next step.
     pub(crate) fn ended(&mut self, ended: &Ended, lasted: Duration, chance: f64) -> Duration {
         let listing = matches!(self.step, Step::List(_));
-        if !listing && lasted >= self.pauses.healthy {
+        let healthy = !listing && lasted >= self.pauses.healthy;
+        if healthy {
+            (self.failures, self.rounds) = (0, 0);
+        }
+        if !matches!(ended, Ended::Busy(..) | Ended::Failed(_)) {
+            // Whatever it says, the server is there: nobody waits for it any more.
             self.failures = 0;
         }
-        let again = listing || lasted < self.pauses.healthy;
         let (step, pause) = match ended {
             Ended::Listed(version) => (Step::Watch(version.clone()), Duration::ZERO),
-            Ended::Closed(version) => (Step::Watch(version.clone()), self.failed(again, chance)),
-            Ended::Expired(_) => (Step::List(Cause::Expired), self.failed(again, chance)),
-            Ended::Garbage(_) => (Step::List(Cause::Garbage), self.failed(again, chance)),
+            Ended::Closed(version) => (Step::Watch(version.clone()), self.round(healthy, chance)),
+            Ended::Expired(_) => (Step::List(Cause::Expired), self.round(healthy, chance)),
+            Ended::Garbage(_) => (Step::List(Cause::Garbage), self.round(healthy, chance)),
             Ended::Absent(_) | Ended::Refused(_) => {
-                self.failures = 0;
+                self.rounds = 0;
                 (Step::List(Cause::Seldom), spread(self.pauses.seldom, chance))
             }
             Ended::Busy(after, _) => {
-                let own = self.failed(true, chance);
+                let own = self.failed(chance);
                 let told = after.unwrap_or_default().min(self.pauses.retry_after);
                 (self.step.clone(), own.max(told))
             }
-            Ended::Failed(_) => (self.step.clone(), self.failed(true, chance)),
+            Ended::Failed(_) => (self.step.clone(), self.failed(chance)),
         };
         self.step = step;
         pause
@@ -121,13 +128,23 @@ impl Machine {
         self.failures
     }
 
-    fn failed(&mut self, counts: bool, chance: f64) -> Duration {
-        if !counts {
+    fn failed(&mut self, chance: f64) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.pause(self.failures, chance)
+    }
+
+    /// A watch that lasted goes on at once.
+    fn round(&mut self, healthy: bool, chance: f64) -> Duration {
+        if healthy {
             return Duration::ZERO;
         }
-        let pause = self.pauses.first.saturating_mul(1 << self.failures.min(16)).min(self.pauses.most);
-        self.failures = self.failures.saturating_add(1);
-        spread(pause, chance)
+        self.rounds = self.rounds.saturating_add(1);
+        self.pause(self.rounds, chance)
+    }
+
+    fn pause(&self, nth: u32, chance: f64) -> Duration {
+        let times = 1_u32 << nth.saturating_sub(1).min(16);
+        spread(self.pauses.first.saturating_mul(times).min(self.pauses.most), chance)
     }
 }
 
@@ -189,8 +206,28 @@ mod tests {
             assert_eq!(*machine.step(), Step::List(cause));
             // A list that is followed by the same fault again and again is not repeated without pause.
             machine.ended(&Ended::Listed("8".into()), MS(1), 1.0);
+            assert_eq!(machine.ended(&ended, MS(1), 1.0), MS(100));
+            machine.ended(&Ended::Listed("9".into()), MS(1), 1.0);
             assert_eq!(machine.ended(&ended, MS(1), 1.0), MS(200));
         }
+    }
+
+    /// A server that was away for long, and has forgotten everything: what it says first must not wait as if it were away.
+    #[test]
+    fn an_answer_ends_the_wait_for_one() {
+        let mut machine = watching();
+        for _ in 0..20 {
+            machine.ended(&Ended::Failed(why()), MS(1), 1.0);
+        }
+        assert_eq!(machine.ended(&Ended::Expired(why()), MS(1), 1.0), MS(100));
+        assert_eq!(machine.failures(), 0);
+        machine.ended(&Ended::Listed("9".into()), MS(1), 1.0);
+        // The twin: without an answer in between the pauses go on growing.
+        let mut machine = watching();
+        for _ in 0..20 {
+            machine.ended(&Ended::Failed(why()), MS(1), 1.0);
+        }
+        assert_eq!(machine.ended(&Ended::Failed(why()), MS(1), 1.0), MS(1_000));
     }
 
     #[test]

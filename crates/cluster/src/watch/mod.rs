@@ -10,6 +10,8 @@
 //! * The world depends on what the server last said, not on the order or number of events by which it said it.
 //! * A kind that may not be read, or an object that cannot be understood, is named in [`World::unread`]; objects that were
 //!   read before a right was taken away stay.
+//! * A server that is not ready has no say in what is absent, and a kind that disappears is believed to be gone only after
+//!   [`WatchOptions::confirm`].
 //! * While the server is away, the last world stays, and [`State::lost`] says since when and why it may be old. A connection
 //!   that died without a sign is noticed after [`WatchOptions::idle`].
 //! * One pending change per object: a slow receiver gets fewer and newer worlds.
@@ -64,6 +66,8 @@ pub struct WatchOptions {
     pub retry: Duration,
     /// The pause before asking again for what is forbidden or absent.
     pub seldom: Duration,
+    /// A kind that was read and is absent now is believed to be gone when it is still absent after so long.
+    pub confirm: Duration,
     /// A watch that lasted so long clears the count of failures.
     pub healthy: Duration,
     /// Bytes of text that are kept; objects beyond are left out, counted, and their kinds named as unread.
@@ -82,8 +86,9 @@ impl WatchOptions {
             quiet: Duration::from_millis(5),
             most: Duration::from_millis(40),
             idle: Duration::from_secs(50),
-            retry: Duration::from_secs(30),
+            retry: Duration::from_secs(10),
             seldom: Duration::from_secs(60),
+            confirm: Duration::from_secs(5),
             healthy: Duration::from_secs(10),
             max_bytes: 1 << 30,
             jitter: Arc::new(jitter),

@@ -26,6 +26,7 @@ pub(crate) fn options() -> WatchOptions {
     options.retry = Duration::from_millis(50);
     options.seldom = Duration::from_millis(200);
     options.healthy = Duration::from_millis(500);
+    options.confirm = Duration::from_millis(100);
     options
 }
 

@@ -1,6 +1,6 @@
 //! What goes wrong on a watch, and that the world is right afterwards and says what is missing.
 
-use crate::etcd::{Etcd, NODES, PODS};
+use crate::etcd::{Etcd, NODES, PODS, POLICIES};
 use crate::fake::{Fake, Reply, status};
 use crate::watch::{Seen, from_scratch, has, meaning, options, pod};
 use std::time::{Duration, Instant};
@@ -117,4 +117,49 @@ fn a_busy_server_is_left_alone_as_long_as_it_says() {
     etcd.put(PODS, &pod("shop", "b", "x"));
     assert!(fake.times(PODS) - before <= 2, "{}", fake.times(PODS) - before);
     seen.until("a pod", |s| has(s, "shop/b"));
+}
+
+/// An API server that starts serves the first of its kinds before the last, and says of the others that it has none.
+#[test]
+fn a_server_that_is_not_ready_does_not_make_policies_disappear() {
+    let (etcd, fake, seen) = started();
+    etcd.put(POLICIES, &crate::watch::policy("shop", "p", "web"));
+    seen.until("a policy", |s| s.world.policies.len() == 1);
+    // It has come up so far: no groups, and none of their kinds.
+    let half = |a: &crate::fake::Asked| match a.path.as_str() {
+        "/readyz" => Some(status(500, "[-]poststarthook/rbac failed")),
+        "/apis" => Some(crate::fake::ok(serde_json::json!({"groups": []}))),
+        path => path.starts_with("/apis/").then(|| status(404, "not found")),
+    };
+    fake.change(|cluster| cluster.rules.insert(0, Box::new(move |a, _| half(a))));
+    etcd.compact();
+    etcd.cut();
+    let state = seen.until("the loss", |s| s.lost.iter().any(|l| l.what.starts_with("networkpolicies")));
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(seen.all().iter().skip(1).all(|s| s.world.unread.is_empty()), "nothing is called absent");
+    assert_eq!(state.world.policies.len(), 1);
+    fake.change(|cluster| drop(cluster.rules.remove(0)));
+    let state = seen.until("the server again", |s| s.lost.is_empty());
+    assert_eq!(state.world.policies.len(), 1);
+    // One reading is no better: it is refused.
+    fake.change(|cluster| cluster.rules.insert(0, Box::new(move |a, _| half(a))));
+    let (_home, client) = crate::fake::connection(&fake);
+    let error = watertight_cluster::read(&client, &watertight_cluster::ReadOptions::default()).unwrap_err();
+    assert!(matches!(error, watertight_cluster::AccessError::Overloaded { status: 500, .. }), "{error}");
+}
+
+/// Without that page there is the second guard: what disappears must stay away for a while.
+#[test]
+fn a_kind_that_is_absent_for_a_moment_is_not_gone_and_one_that_stays_away_is() {
+    let (etcd, fake, seen) = started();
+    etcd.put(POLICIES, &crate::watch::policy("shop", "p", "web"));
+    seen.until("a policy", |s| s.world.policies.len() == 1);
+    let gone = |a: &crate::fake::Asked| (a.path == POLICIES).then(|| status(404, "not found"));
+    fake.change(|cluster| cluster.rules.insert(0, Box::new(move |a, _| gone(a))));
+    etcd.compact();
+    etcd.cut();
+    let state = seen.until("the loss", |s| s.lost.iter().any(|l| l.what.starts_with("networkpolicies")));
+    assert_eq!((state.world.policies.len(), state.world.unread.len()), (1, 0));
+    let state = seen.until("the end", |s| s.world.policies.is_empty());
+    assert!(state.world.unread.iter().any(|u| u.what.starts_with("networkpolicies")), "{:?}", state.world.unread);
 }
