@@ -35,6 +35,8 @@ test_all() {
   export WATERTIGHT_CLUSTER=$TEST_NODES
   testbed/cluster up
   cluster_test -p watertight-cli --test cluster -- nodes:: || failed+=("the network plugin, and a probe")
+  say "with the agent on each"
+  cluster_test -p watertight-cli --test cluster -- agents:: || failed+=("the agent")
   testbed/cluster down
 
   if [ "${#failed[@]}" -gt 0 ]; then

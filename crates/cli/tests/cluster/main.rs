@@ -4,6 +4,7 @@
 //! they share a cluster.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod agents;
 mod api;
 mod bed;
 mod equal;
