@@ -38,13 +38,9 @@ e2e() {
 
 # run_netpol FOCUS FOLDER: netpol.tsv of it.
 run_netpol() {
-  local skip=() rc=0
-  if ! has_sctp; then
-    skip=(--ginkgo.skip SCTP)
-    note "this kernel has no SCTP sockets: the specs that need them are skipped, their servers would never start"
-  fi
+  local rc=0
   say "NetworkPolicy specs of Kubernetes $KUBERNETES (10 to 60 minutes; $2/netpol.log)"
-  "$(part_dir e2e)/e2e.test" --kubeconfig "$KUBECONFIG_ADMIN" --provider local --ginkgo.focus "$1" "${skip[@]}" \
+  "$(part_dir e2e)/e2e.test" --kubeconfig "$KUBECONFIG_ADMIN" --provider local --ginkgo.focus "$1" \
     --ginkgo.no-color --ginkgo.json-report "$2/netpol.json" --ginkgo.timeout 3h --report-dir "" \
     --dump-logs-on-failure=false >"$2/netpol.log" 2>&1 || rc=$?
   [ -s "$2/netpol.json" ] || die "the suite did not run (exit code $rc): $(tail -n 3 "$2/netpol.log")"

@@ -8,6 +8,7 @@ mod frame;
 mod judged;
 mod lab;
 mod live;
+mod sctp;
 mod services;
 mod vectors;
 #[path = "../worlds/mod.rs"]
