@@ -55,6 +55,8 @@ pub enum Command {
     Lab(commands::lab::LabArgs),
     /// Enforce policies on a node with BPF, and say what is enforced
     Agent(commands::agent::AgentArgs),
+    /// Try with real connections whether anything enforces the policies, and whether it does what they say
+    Verify(commands::verify::VerifyArgs),
     /// Completion script for a shell
     Completion(commands::completion::CompletionArgs),
     /// The version

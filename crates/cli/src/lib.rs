@@ -70,6 +70,7 @@ pub fn run(argv: &[OsString], host: &mut Host<'_>) -> u8 {
         Some(Command::Demo(args)) => commands::demo::run(args, &mut ctx),
         Some(Command::Lab(args)) => commands::lab::run(args, &mut ctx),
         Some(Command::Agent(args)) => commands::agent::run(args, &mut ctx),
+        Some(Command::Verify(args)) => commands::verify::run(args, &mut ctx),
         Some(Command::Completion(args)) => commands::completion::run(args, &mut ctx),
         Some(Command::Version) => commands::version::run(&mut ctx),
     };

@@ -5,118 +5,18 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, helpers of tests too")]
 #![expect(clippy::print_stderr, reason = "a test that does not run says so")]
 
+#[path = "guarded/mod.rs"]
+mod guarded;
 #[path = "transcript/mod.rs"]
 mod transcript;
 
+use guarded::{Guarded, json, ok, probed, root, shop, until, watertight};
 use serde_json::Value;
 use snapbox::{Assert, Data};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// There is one lab on a machine at a time.
-static ONE: Mutex<()> = Mutex::new(());
-
-/// A lab and its agent; both go away however the test ends.
-struct Guarded {
-    agent: Option<Child>,
-    _one: MutexGuard<'static, ()>,
-}
-
-impl Guarded {
-    /// `None`: not root, and nobody promised that we are.
-    fn new() -> Option<Self> {
-        let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0");
-        if !root {
-            assert!(std::env::var_os("CI").is_none(), "continuous integration runs these as root");
-            eprintln!("not run: the agent needs root");
-            return None;
-        }
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let guarded = Self { agent: None, _one: one };
-        guarded.clean();
-        Some(guarded)
-    }
-
-    fn clean(&self) {
-        watertight("agent uninstall");
-        watertight("lab down");
-    }
-
-    /// Starts the agent and waits until it says that it enforces.
-    fn start(&mut self, more: &[&str]) {
-        self.start_with(more, Stdio::null());
-    }
-
-    fn start_with(&mut self, more: &[&str], stderr: Stdio) {
-        let agent = Command::new(env!("CARGO_BIN_EXE_watertight"))
-            .args(["agent", "--source", "lab"])
-            .args(more)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
-        self.agent = Some(agent);
-        until(|| watertight("agent status").status.code() == Some(0), "the agent enforces");
-    }
-
-    fn kill(&mut self) {
-        let mut agent = self.agent.take().unwrap();
-        agent.kill().unwrap();
-        agent.wait().unwrap();
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        if self.agent.is_some() {
-            self.kill();
-        }
-        self.clean();
-    }
-}
-
-fn until(mut holds: impl FnMut() -> bool, what: &str) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn watertight(line: &str) -> Output {
-    let words = line.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_watertight")).args(words).stdin(Stdio::null()).output().unwrap()
-}
-
-fn ok(line: &str) {
-    let out = watertight(line);
-    assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
-}
-
-fn json(line: &str) -> Value {
-    let out = watertight(&format!("{line} -o json"));
-    serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{line}: {}", String::from_utf8_lossy(&out.stderr)))
-}
-
-/// Connections that are too open and too closed, and those that both sides deny.
-fn probed() -> (u64, u64, u64) {
-    let data = json("lab probe");
-    let at = |v: &Value| v.as_u64().unwrap();
-    (at(&data["tooOpen"]), at(&data["tooClosed"]), at(&data["agree"]["denied"]))
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-fn shop() -> String {
-    root().join("docs/examples/shop").display().to_string()
-}
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn every_packet_finds_the_verdict_of_the_policies_on_bridges_and_on_routes() {

@@ -7,13 +7,17 @@
 //! else, and decides no verdict.
 //!
 //! Reading order: [`plan`] (what there will be: pure), `addresses` and `script` (pure as well), `netns` and `up` (the kernel),
-//! `respond` and `dns` (who answers), `probe` (who asks), `state` (what is remembered between commands).
+//! `respond` and `dns` (who answers), `probe`, `sample`, `dial` and [`canary`] (who asks), `state` (what is remembered between commands).
 
 mod addresses;
 pub mod plan;
 mod script;
 pub mod state;
 
+#[cfg(target_os = "linux")]
+pub mod canary;
+#[cfg(target_os = "linux")]
+mod dial;
 #[cfg(target_os = "linux")]
 mod dns;
 #[cfg(target_os = "linux")]
@@ -24,6 +28,8 @@ mod netns;
 pub mod probe;
 #[cfg(target_os = "linux")]
 mod respond;
+#[cfg(target_os = "linux")]
+mod sample;
 #[cfg(target_os = "linux")]
 mod up;
 

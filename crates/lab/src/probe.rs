@@ -3,22 +3,19 @@
 //! In: the plan of a lab that is up, and its world. Out: [`Probed`], one row a connection, in the order of pods. A connection
 //! counts as delivered if the pod that was meant said its name; a refusal or silence is not told apart from a firewall's.
 
+use crate::dial::{self, Dial, Hello};
 use crate::error::LabError;
-use crate::netns;
 use crate::plan::{Plan, Proto};
-use crate::respond::{has_sctp, socket};
+use crate::respond::has_sctp;
+use crate::sample::Group;
 use crate::script::outside_netns;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{SockAddr, Socket};
 use std::collections::BTreeSet;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, UdpSocket};
-use tokio::time::{sleep, timeout};
 use watertight_engine::Engine;
 use watertight_model::{Endpoint, Family, Flow, FlowVerdict, L4, NodeId, PodId, Verdict};
+
+pub use crate::dial::Outcome;
 
 /// How to probe.
 #[derive(Clone, Debug)]
@@ -31,6 +28,8 @@ pub struct Options {
     pub second_patience: Duration,
     /// Only these; `None`: from everyone to everyone.
     pub calls: Option<Vec<Call>>,
+    /// At most this many, chosen so that each pair of kinds comes to its turn before one comes twice; `None`: all.
+    pub sample: Option<usize>,
 }
 
 /// Connections of an application: from any of some to any of others.
@@ -67,6 +66,7 @@ impl Default for Options {
             patience: Duration::from_millis(1300),
             second_patience: Duration::from_secs(3),
             calls: None,
+            sample: None,
         }
     }
 }
@@ -89,31 +89,6 @@ pub struct Row {
     /// What happened.
     pub outcome: Outcome,
     dns: bool,
-}
-
-/// What became of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// Whoever was meant answered with its name.
-    Delivered,
-    /// Nobody answered in time.
-    Silent,
-    /// Somebody refused: a reset, or an ICMP error.
-    Refused,
-    /// Somebody else answered.
-    WrongAnswer,
-}
-
-impl Outcome {
-    /// Stable name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Outcome::Delivered => "delivered",
-            Outcome::Silent => "silent",
-            Outcome::Refused => "refused",
-            Outcome::WrongAnswer => "wrong-answer",
-        }
-    }
 }
 
 /// Whether what happened is what the engine says.
@@ -148,6 +123,12 @@ pub struct Probed {
     pub rows: Vec<Row>,
     /// Connections that were not tried: the kernel has no SCTP sockets.
     pub without_sctp: usize,
+    /// Connections that were not tried: the sample leaves them out.
+    pub left_out: usize,
+    /// Pairs of kinds of endpoints between which there are connections; a kind is a class of pods, a node, an address outside.
+    pub pairs: usize,
+    /// Those of which a connection was tried.
+    pub pairs_tried: usize,
 }
 
 /// Who opens connections: name, namespace, address, and who that is for the engine.
@@ -167,28 +148,17 @@ struct Target {
     dns: bool,
 }
 
-/// A connection to open: where it begins, and from which address.
-struct Job<'a> {
-    netns: &'a str,
+/// One connection that could be opened.
+#[derive(Clone, Copy)]
+struct Try<'a> {
+    source: &'a Source,
+    target: &'a Target,
+    protocol: Proto,
     from: IpAddr,
-    row: Row,
+    to: SocketAddr,
 }
 
-/// Connections that are open at a time, where the system lets us: more of them wait longer for each other than for answers.
-const AT_ONCE: u64 = 4_000;
-/// Files that are open beside them.
-const OTHER_FILES: u64 = 64;
-
-/// As many files as we may have; gives how many connections fit.
-fn raise_limit() -> usize {
-    let most = getrlimit(Resource::Nofile).maximum;
-    // With the limit that there is it only takes longer.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
-    let now = getrlimit(Resource::Nofile).current.unwrap_or(AT_ONCE + OTHER_FILES);
-    usize::try_from(now.saturating_sub(OTHER_FILES).clamp(1, AT_ONCE)).unwrap_or(1)
-}
-
-/// Opens every connection once. `engine` is of the world that [`Plan::realise`] made.
+/// Opens every connection once, or a sample of them. `engine` is of the world that [`Plan::realise`] made.
 ///
 /// # Errors
 /// [`LabError`]: a namespace cannot be entered, or a socket cannot be made.
@@ -196,19 +166,13 @@ pub fn probe(plan: &Plan, engine: &Engine<'_>, options: &Options) -> Result<Prob
     let (sources, targets) = (sources(plan, engine), targets(plan, engine));
     let mut out = Probed::default();
     let sctp = has_sctp();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LabError::io("starting"))?;
-    let mut jobs = Vec::new();
+    let mut tries = Vec::new();
     for source in &sources {
         for target in &targets {
             for (protocol, port) in &target.listens {
                 for (from, to) in pairs(source, target, options) {
-                    let flow = Flow {
-                        from: as_seen(source.endpoint, from),
-                        to: as_seen(target.endpoint, to),
-                        l4: L4::Port((*protocol).into(), *port),
-                        via_service: false,
-                    };
+                    let one = Try { source, target, protocol: *protocol, from, to: SocketAddr::new(to, *port) };
+                    let flow = one.flow();
                     // From outside to outside is nobody's business here.
                     let abroad = matches!((flow.from, flow.to), (Endpoint::External(_), Endpoint::External(_)));
                     if abroad || !options.wants(&flow) {
@@ -218,32 +182,80 @@ pub fn probe(plan: &Plan, engine: &Engine<'_>, options: &Options) -> Result<Prob
                         out.without_sctp += 1;
                         continue;
                     }
-                    let row = Row {
-                        from: source.name.clone(),
-                        to: target.name.clone(),
-                        address: SocketAddr::new(to, *port),
-                        protocol: *protocol,
-                        flow,
-                        verdict: engine.decide(&flow),
-                        outcome: Outcome::Silent,
-                        dns: target.dns && *port == 53,
-                    };
-                    jobs.push(Job { netns: &source.netns, from, row });
+                    tries.push(one);
                 }
             }
         }
     }
-    let at_once = raise_limit();
-    for chunk in jobs.chunks_mut(at_once) {
-        let mut first: Vec<&mut Job<'_>> = chunk.iter_mut().collect();
-        dial(&runtime, &mut first, options.patience)?;
-        let mut again: Vec<&mut Job<'_>> = first.into_iter().filter(|job| job.row.matches() < Match::Either).collect();
+    let groups = |one: &Try<'_>| Group::of(engine, &one.flow(), one.to.is_ipv4());
+    if let Some(most) = options.sample.filter(|most| *most < tries.len()) {
+        out.left_out = tries.len() - most;
+        out.pairs = crate::sample::pairs(tries.iter().map(groups));
+        tries = crate::sample::choose(tries, most, groups);
+        out.pairs_tried = crate::sample::pairs(tries.iter().map(groups));
+    } else {
+        out.pairs = crate::sample::pairs(tries.iter().map(groups));
+        out.pairs_tried = out.pairs;
+    }
+    let mut rows: Vec<(Row, &Try<'_>)> = tries.iter().map(|one| (one.row(engine), one)).collect();
+    for chunk in rows.chunks_mut(dial::at_once()) {
+        let mut first: Vec<_> = chunk.iter_mut().collect();
+        dial_rows(&mut first, options.patience)?;
+        let mut again: Vec<_> = first.into_iter().filter(|(row, _)| row.matches() < Match::Either).collect();
         if !again.is_empty() {
-            dial(&runtime, &mut again, options.second_patience)?;
+            dial_rows(&mut again, options.second_patience)?;
         }
     }
-    out.rows.extend(jobs.into_iter().map(|job| job.row));
+    out.rows.extend(rows.into_iter().map(|(row, _)| row));
     Ok(out)
+}
+
+fn dial_rows(rows: &mut [&mut (Row, &Try<'_>)], patience: Duration) -> Result<(), LabError> {
+    let dials: Vec<Dial<'_>> = rows
+        .iter()
+        .map(|(row, one)| Dial {
+            netns: &one.source.netns,
+            from: one.from,
+            to: one.to,
+            protocol: one.protocol,
+            hello: row.hello(),
+        })
+        .collect();
+    for (row, outcome) in rows.iter_mut().zip(dial::dial(&dials, patience)?) {
+        row.0.outcome = outcome;
+    }
+    Ok(())
+}
+
+impl Try<'_> {
+    fn flow(&self) -> Flow {
+        Flow {
+            from: as_seen(self.source.endpoint, self.from),
+            to: as_seen(self.target.endpoint, self.to.ip()),
+            l4: L4::Port(self.protocol.into(), self.to.port()),
+            via_service: false,
+        }
+    }
+
+    fn row(&self, engine: &Engine<'_>) -> Row {
+        let flow = self.flow();
+        Row {
+            from: self.source.name.clone(),
+            to: self.target.name.clone(),
+            address: self.to,
+            protocol: self.protocol,
+            flow,
+            verdict: engine.decide(&flow),
+            outcome: Outcome::Silent,
+            dns: self.target.dns && self.to.port() == 53,
+        }
+    }
+}
+
+impl Row {
+    fn hello(&self) -> Hello {
+        if self.dns { Hello::dns() } else { Hello::name(&self.to) }
+    }
 }
 
 /// Endpoints outside are an address each.
@@ -313,107 +325,4 @@ fn pods<'a>(plan: &'a Plan, engine: &'a Engine<'_>) -> impl Iterator<Item = (End
         let id: PodId = world.pod(world.namespace(&pod.namespace)?, &pod.name)?;
         Some((Endpoint::Pod(id), pod))
     })
-}
-
-/// Opens connections, all at once, and writes down what became of them.
-fn dial(runtime: &tokio::runtime::Runtime, jobs: &mut [&mut Job<'_>], patience: Duration) -> Result<(), LabError> {
-    let mut sockets = Vec::with_capacity(jobs.len());
-    for same in jobs.chunk_by(|a, b| a.netns == b.netns) {
-        let netns = same[0].netns;
-        let made = netns::within(netns, || {
-            same.iter().map(|job| from_address(job.from, job.row.protocol)).collect::<io::Result<Vec<Socket>>>()
-        })?;
-        sockets.extend(made.map_err(LabError::io(format!("making sockets in {netns}")))?);
-    }
-    runtime.block_on(async {
-        let mut running = tokio::task::JoinSet::new();
-        for (i, (socket, job)) in sockets.into_iter().zip(jobs.iter()).enumerate() {
-            let (address, protocol, hello) = (job.row.address, job.row.protocol, job.row.hello());
-            running.spawn(async move { (i, outcome(socket, protocol, address, &hello, patience).await) });
-        }
-        while let Some(ended) = running.join_next().await {
-            // A task that panicked has no outcome: its row stays silent.
-            if let Ok((i, outcome)) = ended {
-                jobs[i].row.outcome = outcome;
-            }
-        }
-    });
-    Ok(())
-}
-
-fn from_address(from: IpAddr, protocol: Proto) -> io::Result<Socket> {
-    let socket = socket(from, protocol)?;
-    socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
-    Ok(socket)
-}
-
-async fn outcome(socket: Socket, protocol: Proto, to: SocketAddr, hello: &Hello, patience: Duration) -> Outcome {
-    let said = match protocol {
-        Proto::Udp => timeout(patience, datagram(socket, to, &hello.say)).await,
-        Proto::Tcp | Proto::Sctp => timeout(patience, stream(socket, to, hello)).await,
-    };
-    match said {
-        Err(_) => Outcome::Silent,
-        Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Outcome::Silent,
-        Ok(Err(_)) => Outcome::Refused,
-        Ok(Ok(said)) if said.starts_with(&hello.hear) => Outcome::Delivered,
-        Ok(Ok(_)) => Outcome::WrongAnswer,
-    }
-}
-
-/// What is said to a server, and how its answer begins.
-struct Hello {
-    say: Vec<u8>,
-    hear: Vec<u8>,
-    /// Over a stream the server waits to be asked, and both sides send lengths first (RFC 1035, 4.2.2).
-    lengths: bool,
-}
-
-/// A question for the root's name servers (RFC 1035, 4.1): identifier, flags, one question, nothing else.
-const DNS_QUESTION: [u8; 17] = [0x57, 0x54, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
-
-impl Row {
-    fn hello(&self) -> Hello {
-        if self.dns {
-            // Whatever the answer is, it begins with the question's identifier.
-            Hello { say: DNS_QUESTION.to_vec(), hear: DNS_QUESTION[..2].to_vec(), lengths: true }
-        } else {
-            Hello { say: b"who are you?\n".to_vec(), hear: format!("{}\n", self.to).into_bytes(), lengths: false }
-        }
-    }
-}
-
-async fn stream(socket: Socket, to: SocketAddr, hello: &Hello) -> io::Result<Vec<u8>> {
-    let mut stream = TcpSocket::from_std_stream(socket.into()).connect(to).await?;
-    if hello.lengths {
-        let length = u16::try_from(hello.say.len()).map_err(io::Error::other)?;
-        stream.write_u16(length).await?;
-        stream.write_all(&hello.say).await?;
-        stream.read_u16().await?;
-    }
-    let mut said = Vec::new();
-    let mut buffer = [0; 512];
-    while said.len() < hello.hear.len() {
-        match stream.read(&mut buffer).await? {
-            0 => break,
-            n => said.extend_from_slice(&buffer[..n]),
-        }
-    }
-    Ok(said)
-}
-
-/// The pause before a datagram is sent again.
-const AGAIN: Duration = Duration::from_millis(200);
-
-async fn datagram(socket: Socket, to: SocketAddr, say: &[u8]) -> io::Result<Vec<u8>> {
-    let socket = UdpSocket::from_std(socket.into())?;
-    socket.connect(to).await?;
-    let mut buffer = [0; 512];
-    loop {
-        socket.send(say).await?;
-        tokio::select! {
-            read = socket.recv(&mut buffer) => return Ok(buffer[..read?].to_vec()),
-            () = sleep(AGAIN) => {}
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use watertight_ingest::{Input, Options, read};
+use watertight_ingest::{Input, Options, Severity, read};
 use watertight_lab::plan::Plan;
 use watertight_lab::state::{State, manifests};
 use watertight_lab::{LabError, within};
@@ -100,7 +100,8 @@ impl Lab {
             Err(refused) => {
                 // Should the manifests become what they were before, that is news again.
                 self.seen = None;
-                let first = refused.diagnostics.first().map_or_else(String::new, |d| d.message.clone());
+                let error = refused.diagnostics.iter().find(|d| d.severity == Severity::Error);
+                let first = error.map_or_else(String::new, |d| d.message.clone());
                 Look::Refused(format!("the manifests are not understood, the last state stays: {first}"))
             }
         }

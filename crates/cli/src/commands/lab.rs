@@ -128,13 +128,17 @@ pub fn run(args: LabArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
 }
 
 #[cfg(target_os = "linux")]
+pub(super) use linux::{current, failed, families, read, texts_of};
+
+#[cfg(target_os = "linux")]
 mod linux {
     use super::{
         Action, ApplyArgs, Ctx, ExecArgs, Exit, Failure, FamilyName, LabArgs, ProbeArgs, Topology, TrafficArgs, UpArgs,
     };
     use crate::recordings;
     use crate::source;
-    use crate::view::lab::{ProbeView, StatusView};
+    use crate::view::lab::StatusView;
+    use crate::view::probe::ProbeView;
     use std::collections::BTreeSet;
     use std::time::Duration;
     use watertight_engine::Engine;
@@ -159,7 +163,7 @@ mod linux {
         }
     }
 
-    fn failed(error: &LabError) -> Failure {
+    pub(crate) fn failed(error: &LabError) -> Failure {
         let (exit, code) = match error {
             LabError::NotRoot | LabError::AlreadyUp | LabError::NotUp => (Exit::BadInput, "lab"),
             LabError::NoTool { .. } | LabError::Tool { .. } | LabError::Io { .. } => (Exit::Unreachable, "lab"),
@@ -192,9 +196,9 @@ mod linux {
         Ok(Exit::Clean)
     }
 
-    type Texts = Vec<(String, String)>;
+    pub(crate) type Texts = Vec<(String, String)>;
 
-    fn read(ctx: &mut Ctx<'_, '_>, texts: Texts) -> Result<(World, Texts), Failure> {
+    pub(crate) fn read(ctx: &mut Ctx<'_, '_>, texts: Texts) -> Result<(World, Texts), Failure> {
         let inputs: Vec<Input> =
             texts.iter().map(|(name, text)| Input::Text { name: name.clone(), text: text.clone() }).collect();
         let loaded = source::read(ctx, &inputs, &watertight_ingest::Options::default())?;
@@ -202,7 +206,7 @@ mod linux {
     }
 
     /// The texts that a world was read from; one that was too large to keep is read again.
-    fn texts_of(world: &World) -> Result<Texts, Failure> {
+    pub(crate) fn texts_of(world: &World) -> Result<Texts, Failure> {
         let text = |s: &watertight_model::Source| match &s.text {
             Some(text) => Ok((s.name.to_string(), text.to_string())),
             None => std::fs::read_to_string(&*s.name)
@@ -219,7 +223,7 @@ mod linux {
     }
 
     /// The lab that is up, and its world as the policies in force have it.
-    fn current(ctx: &mut Ctx<'_, '_>) -> Result<(State, World), Failure> {
+    pub(crate) fn current(ctx: &mut Ctx<'_, '_>) -> Result<(State, World), Failure> {
         let state = State::read().map_err(|e| failed(&LabError::State { why: e.to_string() }))?;
         let state = state.ok_or_else(|| failed(&LabError::NotUp))?;
         let quiet = std::mem::replace(&mut ctx.global.quiet, true);
@@ -284,13 +288,18 @@ mod linux {
         }
     }
 
+    /// `--family`; without it both.
+    pub(crate) fn families(only: Option<FamilyName>) -> Vec<Family> {
+        match only {
+            None => vec![Family::V4, Family::V6],
+            Some(FamilyName::Ipv4) => vec![Family::V4],
+            Some(FamilyName::Ipv6) => vec![Family::V6],
+        }
+    }
+
     fn probe_all(args: &ProbeArgs, ctx: &mut Ctx<'_, '_>) -> Result<Exit, Failure> {
         let options = probe::Options {
-            families: match args.family {
-                None => vec![Family::V4, Family::V6],
-                Some(FamilyName::Ipv4) => vec![Family::V4],
-                Some(FamilyName::Ipv6) => vec![Family::V6],
-            },
+            families: families(args.family),
             patience: Duration::from_millis(u64::from(args.patience)),
             ..probe::Options::default()
         };

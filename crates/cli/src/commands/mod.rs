@@ -16,6 +16,7 @@ pub mod query;
 pub mod replay;
 pub mod start;
 pub mod test;
+pub mod verify;
 pub mod version;
 #[cfg(target_os = "linux")]
 mod walk;

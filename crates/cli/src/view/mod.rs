@@ -15,10 +15,14 @@ pub mod flows;
 #[cfg(target_os = "linux")]
 pub mod lab;
 pub mod learn;
+#[cfg(target_os = "linux")]
+pub mod probe;
 pub mod query;
 pub mod replay;
 pub mod shared;
 pub mod test;
+#[cfg(target_os = "linux")]
+pub mod verify;
 pub mod watch;
 
 use crate::diagnostics::PlaceView;

@@ -19,6 +19,7 @@ const WITHOUT: &[&str] = &[
     // These need root: `tests/agent.rs` and `tests/lab.rs` run them.
     "docs/commands/agent.md",
     "docs/commands/lab.md",
+    "docs/commands/verify.md",
 ];
 
 fn pages() -> Vec<PathBuf> {
