@@ -240,8 +240,8 @@ fn flood(sockets: &[(UdpSocket, SocketAddr)], per_second: u32, sent: &AtomicU64,
             continue;
         }
         // Not more at a time than a bridge and a neighbour that is being looked for can hold.
-        for _ in done..due.min(done + 64) {
-            let (socket, to) = &sockets[usize::try_from(done % 2).unwrap()];
+        for i in done..due.min(done + 64) {
+            let (socket, to) = &sockets[usize::try_from(i % 2).unwrap()];
             match socket.send_to(b"one", to) {
                 Ok(_) => drop(sent.fetch_add(1, Ordering::Relaxed)),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::OutOfMemory) => {}
@@ -250,8 +250,8 @@ fn flood(sockets: &[(UdpSocket, SocketAddr)], per_second: u32, sent: &AtomicU64,
                 Err(_) if stop.load(Ordering::Relaxed) => return,
                 Err(e) => panic!("sending to {to}: {e}"),
             }
-            done += 1;
         }
+        done = due.min(done + 64);
     }
 }
 
