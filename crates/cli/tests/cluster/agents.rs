@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn pod(name: &str, node: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\n\
-         spec:\n  nodeName: {node}\n  terminationGracePeriodSeconds: 0\n  containers:\n  - name: c\n    image: {AGNHOST}\n\
+         spec:\n  nodeName: {node}\n  terminationGracePeriodSeconds: 0\n\
+         \x20 containers:\n  - name: c\n    image: {AGNHOST}\n\
          \x20   args: [netexec, --http-port=80]\n    readinessProbe: {{httpGet: {{port: 80}}, periodSeconds: 1}}\n---\n"
     )
 }
