@@ -30,6 +30,8 @@ pub(crate) struct Node {
     guarded: BTreeMap<u32, String>,
     /// Devices that are closed, because nobody knows whose they are.
     closed: BTreeSet<u32>,
+    /// Devices that have gates, and are not among the node's pods any more: closed as well.
+    orphans: BTreeSet<u32>,
     /// How much is known of the cluster.
     standing: Standing,
     tally: Tally,
@@ -60,6 +62,7 @@ impl Node {
             found: Vec::new(),
             guarded: BTreeMap::new(),
             closed: BTreeSet::new(),
+            orphans: BTreeSet::new(),
             standing: Standing::default(),
             tally: Tally::default(),
             log,
@@ -153,9 +156,13 @@ impl Node {
         }
         self.close(&view)?;
         let closed: BTreeSet<u32> = view.closed.iter().map(|c| c.ifindex).collect();
-        let before: BTreeSet<u32> = self.guarded.keys().chain(&self.closed).copied().collect();
+        // Those of an agent before this one included.
+        let before = self.loader.attached().map_err(|e| e.to_string())?;
+        self.orphans.clear();
         for ifindex in before.iter().filter(|i| !wanted.contains_key(i) && !closed.contains(i)) {
-            self.loader.detach(*ifindex).map_err(|e| e.to_string())?;
+            if !self.loader.release(*ifindex).map_err(|e| e.to_string())? {
+                self.orphans.insert(*ifindex);
+            }
         }
         self.closed = closed;
         self.guarded = wanted;
@@ -238,7 +245,14 @@ impl Node {
             pods: self.guarded.len(),
             enforcing: degraded.is_empty() && seen > 0 && seen == self.applied,
             shadow: self.options.shadow,
-            closed: closed.map(|c| format!("{} ({}): {}", c.device, c.ifindex, c.why)).collect(),
+            closed: closed
+                .map(|c| format!("{} ({}): {}", c.device, c.ifindex, c.why))
+                .chain(
+                    self.orphans
+                        .iter()
+                        .map(|i| format!("device {i}: it was guarded, and its pod is not known any more")),
+                )
+                .collect(),
             stale: stale.collect(),
             degraded,
             notes: self.notes.iter().chain(&self.standing.notes).cloned().collect(),

@@ -146,11 +146,12 @@ fn follow(
         ..Standing::default()
     }));
     let mut source = connected(access, name, voice)?;
-    let mut last = Standing::default();
+    // What was told before the first turn is no standing of the source: its own first one replaces it, whatever it is.
+    let mut last = None;
     loop {
         let turn = source.turn()?;
         let standing = source.standing();
-        if standing != last {
+        if last.as_ref() != Some(&standing) {
             if let Some(line) = &standing.held {
                 // The node's thread logs it.
                 (voice.say)(line);
@@ -160,7 +161,7 @@ fn follow(
                 voice.tell(Level::Warn, "stale", &format!("{} may be old: {}", lost.what, lost.why), &fields);
             }
             let _ = tell.send(Event::Standing(standing.clone()));
-            last = standing;
+            last = Some(standing);
         }
         match turn {
             Turn::View(view) => {

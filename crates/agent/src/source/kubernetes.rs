@@ -77,8 +77,6 @@ impl Kubernetes {
             .name("devices".into())
             .spawn(move || tell_of_devices(devices, &about_devices))
             .map_err(AgentError::io("starting a thread"))?;
-        // Many nodes start together; the clock's last digits spread their attempts.
-        let jitter = || f64::from(Instant::now().elapsed().subsec_nanos() % 1000) / 1000.0;
         let options = WatchOptions::new(jitter);
         let receive = move |state: &State| {
             // Nobody listens any more: the agent ends.
@@ -195,6 +193,13 @@ fn held(world: &World) -> Option<String> {
         .iter()
         .find(|u| POLICIES.contains(&&*u.what) || (NEEDED.contains(&&*u.what) && u.namespace.is_none()))
         .map(reason)
+}
+
+/// Many nodes start together, and must not ask together again after the API server was away. Each hasher of the standard library
+/// is keyed anew from the system's randomness.
+fn jitter() -> f64 {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ());
+    f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 fn tell_of_devices(devices: Changes, tell: &Sender<News>) {

@@ -16,6 +16,7 @@ pub use view::{Attestation, Edge, Status};
 use crate::abi;
 use crate::image::{Answer, Image};
 use crate::plan::{self, State};
+use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, Object, ObjectBuilder, ProgramInput, ProgramMut};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -118,18 +119,57 @@ impl Loader {
         let this = Self { dir: dir.to_owned(), object, control, state, settled: false, answers };
         this.start_sweeper()?;
         for (ifindex, hook) in this.pinned()? {
-            let mut link = this.link(ifindex, hook)?;
-            let program = this.program(hook)?;
-            link.update_prog(&program).map_err(|e| Error::bpf(format!("replace the program of {ifindex}"), e))?;
+            this.renew(ifindex, hook)?;
         }
         Ok(this)
+    }
+
+    /// Puts the new program in the place of the one that an earlier process attached.
+    fn renew(&self, ifindex: u32, hook: Hook) -> Result<(), Error> {
+        if self.forgotten(ifindex, hook)? {
+            return Ok(());
+        }
+        let mut link = self.link(ifindex, hook)?;
+        let program = self.program(hook)?;
+        link.update_prog(&program).map_err(|e| Error::bpf(format!("replace the program of {ifindex}"), e))
+    }
+
+    /// True if the gate of this name is on no device any more: the device went away, perhaps while nobody ran, or somebody
+    /// took the gate off. Its name goes then, and the flows that it knew.
+    fn forgotten(&self, ifindex: u32, hook: Hook) -> Result<bool, Error> {
+        let info = self.link(ifindex, hook)?.info().map_err(|e| Error::bpf(format!("ask for gate {ifindex}"), e))?;
+        // 0 is no device (`bpf_link_info.tcx.ifindex` of linux/bpf.h).
+        let stands = matches!(info.info, LinkTypeInfo::Tcx(tcx) if tcx.ifindex != 0);
+        if !stands {
+            let path = self.link_path(ifindex, hook);
+            std::fs::remove_file(&path).map_err(|e| Error::call(format!("remove {}", path.display()), e))?;
+            maps::forget_flows(&self.object, ifindex)?;
+        }
+        Ok(!stands)
+    }
+
+    /// Forgets a device that is gone, its flows and its edges, and says whether it was gone. One that is there keeps its gates, and
+    /// is closed unless an image holds its pod: a device of a pod never becomes anybody else's.
+    pub fn release(&mut self, ifindex: u32) -> Result<bool, Error> {
+        for hook in [Hook::Ingress, Hook::Egress] {
+            if self.pinned()?.contains(&(ifindex, hook)) && !self.forgotten(ifindex, hook)? {
+                return Ok(false);
+            }
+        }
+        view::drain_edges(&self.object, ifindex)?;
+        Ok(true)
+    }
+
+    /// Devices that have gates, an earlier process's included.
+    pub fn attached(&self) -> Result<BTreeSet<u32>, Error> {
+        Ok(self.pinned()?.into_iter().map(|(ifindex, _)| ifindex).collect())
     }
 
     /// Puts the gates on a device, first in the chain. Idempotent. The device is closed until an image holds its pod.
     pub fn attach(&mut self, ifindex: u32) -> Result<(), Error> {
         let there = self.pinned()?;
         for hook in [Hook::Ingress, Hook::Egress] {
-            if there.contains(&(ifindex, hook)) {
+            if there.contains(&(ifindex, hook)) && !self.forgotten(ifindex, hook)? {
                 continue;
             }
             let program = self.program(hook)?;

@@ -1,6 +1,6 @@
 //! Real connections through real cables.
 
-use crate::lab::{Lab, can_run, inside};
+use crate::lab::{Lab, can_run, inside, ip};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -220,6 +220,36 @@ fn enforcement_outlives_the_process_and_is_taken_over() {
     loader.uninstall().unwrap();
     assert!(!three.lab.dir().exists());
     assert!(three.tcp(&three.pod(2), 1, false, 80), "no trace is left");
+}
+
+/// A pod that ended while no agent ran leaves the names of its gates, and they must not be in the way of the next agent.
+#[test]
+fn a_device_that_went_away_meanwhile_is_forgotten() {
+    if !can_run("a_device_that_went_away_meanwhile_is_forgotten") {
+        return;
+    }
+    let mut lab = Lab::new();
+    let (gone, _) = lab.pod("gone", &["10.2.0.8/24"], None);
+    let (here, _) = lab.pod("here", &["10.2.0.9/24"], None);
+    inside(&lab.node, || {
+        let mut loader = Loader::open(&lab.dir()).unwrap();
+        loader.attach(gone).unwrap();
+        loader.attach(here).unwrap();
+    });
+    ip(&format!("-n {} link del vgone", lab.node));
+    inside(&lab.node, || {
+        let mut loader = Loader::open(&lab.dir()).unwrap();
+        assert_eq!(loader.attached().unwrap().into_iter().collect::<Vec<_>>(), [here]);
+        assert!(!loader.release(here).unwrap(), "it is there, and stays closed");
+        assert!(loader.attest().unwrap().detached.is_empty());
+    });
+    // The same while an agent runs.
+    let mut loader = inside(&lab.node, || Loader::open(&lab.dir()).unwrap());
+    ip(&format!("-n {} link del vhere", lab.node));
+    inside(&lab.node, || {
+        assert!(loader.release(here).unwrap());
+        assert!(loader.attached().unwrap().is_empty());
+    });
 }
 
 #[test]
