@@ -77,6 +77,15 @@ stop_process() {
   stop "$1" -KILL
 }
 
+# pause_process NAME, continue_process NAME: it stands still, and does not know it.
+pause_process() { signal_process "${1:-}" STOP; }
+continue_process() { signal_process "${1:-}" CONT; }
+signal_process() {
+  need_root "$2"
+  running "$1" || die "cluster $ID has no process \`$1\`" "./dev cluster status"
+  kill -"$2" "$(cat "$STATE/pids/$1")"
+}
+
 # start_process kube-apiserver [expired] | kube-controller-manager
 start_process() {
   need_root start

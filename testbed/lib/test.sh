@@ -25,10 +25,13 @@ test_all() {
   cluster_test -p watertight-cli --test cluster -- watching:: || failed+=("watching a live cluster")
   testbed/cluster down
   testbed/cluster up --control-plane-only
-  cluster_test -p watertight-cli --test cluster -- equal:: || failed+=("files and cluster")
+  cluster_test -p watertight-cli --test cluster -- equal::the_demo || failed+=("files and cluster: the demo")
   testbed/cluster down
   testbed/cluster up --control-plane-only
-  cluster_test -p watertight-cli --test cluster -- scale:: || failed+=("10,000 pods")
+  cluster_test -p watertight-cli --test cluster -- equal::every_example || failed+=("files and cluster: published examples")
+  testbed/cluster down
+  testbed/cluster up --control-plane-only
+  cluster_test -p watertight-cli --test cluster -- scale:: || failed+=("10,000 pods, read and watched")
   testbed/cluster down
 
   say "on two nodes with Flannel"

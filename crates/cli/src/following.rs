@@ -18,6 +18,10 @@ use watertight_cluster::{Client, State, WatchOptions, Watching, watch};
 const SETTLED: Duration = Duration::from_millis(200);
 /// A cluster that never settles is looked at anyway after this time.
 const UNSETTLED: Duration = Duration::from_secs(2);
+/// Looking at a state may take this part of the time: a cluster that never rests must not keep a processor busy,
+const SHARE: u32 = 4;
+/// but is looked at so often at least.
+const SELDOM: Duration = Duration::from_secs(10);
 /// A connection that is back so soon is not worth a word.
 const GRACE: Duration = Duration::from_secs(2);
 /// While a cluster is not followed, this is said again so often.
@@ -55,6 +59,10 @@ pub struct Following {
     lost: Option<Instant>,
     /// When that was last said.
     said: Option<Instant>,
+    /// When the last state was given out.
+    given: Option<Instant>,
+    /// Before this there is no other.
+    rest: Option<Instant>,
 }
 
 impl Following {
@@ -72,7 +80,7 @@ impl Following {
         let slot = Arc::clone(&latest);
         let receive = move |state: &State| *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
         let watching = watch(client, options, receive).map_err(|e| unreachable(&e))?;
-        Ok(Self { watching, latest, stop, revision: 0, lost: None, said: None })
+        Ok(Self { watching, latest, stop, revision: 0, lost: None, said: None, given: None, rest: None })
     }
 
     /// Options of a watch, with chance of this process.
@@ -89,6 +97,7 @@ impl Following {
         while !self.stopped() {
             if let Some(state) = self.latest() {
                 self.revision = state.revision;
+                self.given = Some(Instant::now());
                 return Ok(Some(state));
             }
             if begun.elapsed() > FIRST {
@@ -104,6 +113,9 @@ impl Following {
 
     /// Waits for what is new.
     pub fn wait(&mut self) -> News {
+        if let Some(given) = self.given.take() {
+            self.rest = Some(Instant::now() + (given.elapsed() * SHARE).min(SELDOM));
+        }
         loop {
             if self.stopped() {
                 return News::Stopped;
@@ -116,9 +128,11 @@ impl Following {
     }
 
     fn news(&mut self, state: State) -> Option<News> {
-        if state.revision != self.revision {
+        let rested = self.rest.is_none_or(|until| Instant::now() >= until);
+        if state.revision != self.revision && rested {
             let state = self.settled(state);
             self.revision = state.revision;
+            self.given = Some(Instant::now());
             return Some(News::Changed(state));
         }
         if state.lost.is_empty() {

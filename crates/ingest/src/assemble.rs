@@ -222,9 +222,10 @@ fn workloads_and_pods(
         keys.entry(key.clone()).or_insert(Source1::Pod(i));
         belongs.push(key);
     }
-    let mut order: BTreeMap<(NamespaceId, Str, WorkloadKind), WorkloadId> = BTreeMap::new();
+    let mut order: FxHashMap<&(NamespaceId, Str, WorkloadKind), WorkloadId> = FxHashMap::default();
+    order.reserve(keys.len());
     for (key, source) in &keys {
-        order.insert(key.clone(), WorkloadId::at(world.workloads.len()));
+        order.insert(key, WorkloadId::at(world.workloads.len()));
         world.workloads.push(match source {
             Source1::Controller(i) => from_controller(key, &controllers[*i].object),
             Source1::Pod(i) => from_pod(key, &pods[*i].object),

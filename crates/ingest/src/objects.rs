@@ -59,6 +59,8 @@ impl Objects {
             Ok(text) => parse(text, Format::Json, &self.options.limits, &settings, &mut parsed),
             Err(error) => parsed.diagnostics.push(syntax(&error, SOURCE)),
         }
+        // They find an object that stands in the input twice. Under its name there is one.
+        parsed.identities = Vec::new();
         if parsed.diagnostics.iter().any(|d| d.severity == Severity::Error) {
             self.read.remove(&key);
             self.refused.insert(key, parsed.diagnostics);
@@ -94,7 +96,7 @@ impl Objects {
     pub fn world(&self, unread: &[Unread]) -> Loaded {
         let mut all = Parsed::default();
         for parsed in self.read.values() {
-            all.extend(parsed.clone());
+            all.extend_from(parsed);
         }
         // Strings are shared among objects that come together, and must not be remembered for ever.
         typed::cx::forget();

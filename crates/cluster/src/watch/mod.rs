@@ -261,7 +261,9 @@ impl Maker {
                         revision: state.as_ref().map_or(0, |s| s.revision) + 1,
                         lost,
                     });
-                    self.shared.published(waiting.drain(..));
+                    // The first world shows lists; from when on they were waited for says nothing about a watch.
+                    let first = state.as_ref().is_none_or(|s| s.revision == 1);
+                    self.shared.published(waiting.drain(..).filter(|_| !first));
                 }
             }
             if let Some(state) = &self.state {

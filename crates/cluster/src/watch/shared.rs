@@ -52,7 +52,7 @@ pub struct Stats {
     pub objects: usize,
     /// Bytes of their text and names.
     pub bytes: usize,
-    /// From an event's arrival to the world that shows it, of the last 4,096 changed objects.
+    /// From an event's arrival to the world that shows it, of the last 4,096 changed objects; without those of the first world.
     pub lag: Lag,
 }
 

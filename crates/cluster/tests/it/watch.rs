@@ -306,7 +306,8 @@ fn heartbeats_make_no_new_world() {
     let stats = seen.watching.stats();
     assert_eq!(stats.kinds.iter().find(|k| k.what == "nodes").map(|k| (k.events, k.idle_events)), Some((20, 20)));
     assert_eq!((stats.worlds, stats.pending), (2, 0));
-    assert!(stats.lag.samples == 2 && stats.lag.max >= stats.lag.p99 && stats.lag.p50 > Duration::ZERO, "{stats:?}");
+    // That of the first world is no lag of a watch.
+    assert!(stats.lag.samples == 1 && stats.lag.max >= stats.lag.p99 && stats.lag.p50 > Duration::ZERO, "{stats:?}");
 }
 
 #[test]

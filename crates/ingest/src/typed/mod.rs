@@ -85,6 +85,55 @@ pub(crate) struct Identity {
 }
 
 impl Parsed {
+    /// Adds a copy of what another part of the input held.
+    pub(crate) fn extend_from(&mut self, other: &Parsed) {
+        let Parsed {
+            namespaces,
+            nodes,
+            pods,
+            controllers,
+            services,
+            slices,
+            ingresses,
+            gateways,
+            routes,
+            policies,
+            cluster_policies,
+            foreign,
+            unread,
+            counts,
+            ignored,
+            identities,
+            without_namespace,
+            diagnostics,
+        } = other;
+        self.namespaces.extend_from_slice(namespaces);
+        self.nodes.extend_from_slice(nodes);
+        self.pods.extend_from_slice(pods);
+        self.controllers.extend_from_slice(controllers);
+        self.services.extend_from_slice(services);
+        self.slices.extend_from_slice(slices);
+        self.ingresses.extend_from_slice(ingresses);
+        self.gateways.extend_from_slice(gateways);
+        self.routes.extend_from_slice(routes);
+        self.policies.extend_from_slice(policies);
+        self.cluster_policies.extend_from_slice(cluster_policies);
+        self.foreign.extend_from_slice(foreign);
+        self.unread.extend_from_slice(unread);
+        for (ours, theirs) in [(&mut self.counts, counts), (&mut self.ignored, ignored)] {
+            for (kind, n) in theirs {
+                // The kind is there but for the first of it.
+                match ours.get_mut(kind) {
+                    Some(known) => *known += n,
+                    None => drop(ours.insert(kind.clone(), *n)),
+                }
+            }
+        }
+        self.identities.extend_from_slice(identities);
+        self.without_namespace.extend_from_slice(without_namespace);
+        self.diagnostics.extend_from_slice(diagnostics);
+    }
+
     /// Adds what another part of the input held.
     pub(crate) fn extend(&mut self, other: Parsed) {
         let Parsed {
