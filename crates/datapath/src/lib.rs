@@ -47,4 +47,4 @@ pub mod plan;
 pub mod walk;
 
 pub use abi::{Count, Drop};
-pub use image::{Answer, Identity, Image, Local, Note, Options, Refused};
+pub use image::{Answer, Compiled, Compiler, Identity, Image, Local, Note, Options, Refused};

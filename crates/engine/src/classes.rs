@@ -184,15 +184,15 @@ impl ClassId {
 
 /// What some policy of the world names, so what a class must tell apart.
 #[derive(Default)]
-struct Keys<'w> {
-    labels: FxHashSet<&'w str>,
-    port_names: FxHashSet<&'w str>,
+pub(crate) struct Keys<'w> {
+    pub(crate) labels: FxHashSet<&'w str>,
+    pub(crate) port_names: FxHashSet<&'w str>,
     /// First addresses of elementary ranges, sorted.
-    cuts: Vec<(addr::Family, u128)>,
+    pub(crate) cuts: Vec<(addr::Family, u128)>,
 }
 
 impl<'w> Keys<'w> {
-    fn of(world: &'w World) -> Self {
+    pub(crate) fn of(world: &'w World) -> Self {
         let mut keys = Self::default();
         for policy in &world.policies {
             keys.selector(&policy.subject);

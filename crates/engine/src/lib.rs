@@ -7,7 +7,7 @@
 //! Reading order: [`tri`] (three-valued matches), [`selector`] and [`block`] (what matches what), `peers` (rules against
 //! endpoints), `tiers` and `decide` (one verdict); then [`classes`] and [`reach`] (all verdicts at once), and what is
 //! built on them: [`scope`], [`connections`], [`blast`], [`query`], [`explain`], [`diff`], [`entry`], [`exposure`],
-//! [`redundancy`] (what changes no verdict); last [`live`], which keeps all verdicts current while the world changes.
+//! [`redundancy`] (what changes no verdict); last [`live`] and [`likeness`], for worlds that change.
 
 mod bits;
 pub mod blast;
@@ -20,6 +20,7 @@ pub mod entry;
 pub mod explain;
 pub mod exposure;
 mod imagine;
+pub mod likeness;
 pub mod live;
 mod peers;
 pub mod query;

@@ -1,17 +1,15 @@
 //! Putting an image together: identities for everyone, rows for the pods of this node, everything said once.
 
-use super::answer::Answer;
 use super::atoms::{Atom, atoms};
-use super::flat::Flat;
+use super::flat::{Flat, Nodes, enforced};
+use super::out::Out;
 use super::row::{Candidate, NodeGroup, Row, Rows, Steps};
-use super::table::{Place, PortStep, Table, denies_by_tier};
-use super::{Identity, Image, Local, Note, Owner, Refused, Set, Slot};
+use super::{Identity, Image, Local, Note, Owner, Refused, Slot};
 use crate::abi;
 use crate::bounds;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::rc::Rc;
 use watertight_engine::Engine;
 use watertight_engine::classes::ClassId;
 use watertight_engine::selector::{matches, readable};
@@ -52,20 +50,20 @@ impl Identities {
 
 pub(super) fn compile(world: &World, locals: &[Local], options: &Options) -> Result<Image, Refused> {
     let mut flat = Flat::of(world, locals);
-    let enforced = flat.enforced(options.shadow);
+    let enforced = enforced(&flat.world, options.shadow, &mut flat.notes);
     let atoms = atoms(&flat.world);
-    let (nodes, group_of) = node_groups(&flat, &atoms);
+    let (nodes, group_of) = node_groups(&flat.world, &flat.nodes, &atoms);
     let all = Engine::new(&flat.world);
     let engine_enforced = enforced.as_ref().map(Engine::new);
     let identities = Identities { classes: all.classes().len(), nodes: nodes.len() };
     let mut image = Image {
-        addresses: addresses(world, locals, &flat, &all, &identities, &group_of, &atoms)?,
+        addresses: addresses(world, &flat, &all, &identities, &group_of, &atoms)?,
         prefixes: atoms.iter().enumerate().map(|(i, a)| (a.cidr, identities.of(Candidate::Atom(i)))).collect(),
         slots: BTreeMap::new(),
         sets: Vec::new(),
         tables: Vec::new(),
         answers: Vec::new(),
-        notes: notes(world, &flat),
+        notes: notes(world, flat.notes.clone()),
     };
     bounds::at_most("address blocks", image.prefixes.len(), bounds::PREFIXES, || widest(&flat.world))?;
     bounds::at_most("pods of this node", locals.len(), bounds::SLOTS, || "this node".to_owned())?;
@@ -90,18 +88,24 @@ pub(super) fn compile(world: &World, locals: &[Local], options: &Options) -> Res
         image.slots.insert(locals[i].ifindex, slot);
     }
     builder.out.finish(&mut image);
-    let entries = image.sets.iter().map(|s| s.entries.len() + 1).sum();
-    bounds::at_most("pairs of pod set and peer", entries, bounds::ENTRIES, || busiest(&image))?;
-    let steps = image.tables.iter().map(|t| t.steps().len()).sum();
-    bounds::at_most("port ranges", steps, bounds::STEPS, || busiest(&image))?;
-    let longest = image.tables.iter().map(|t| t.steps().len()).max().unwrap_or(0);
-    bounds::at_most("port ranges between one pair", longest, abi::TABLE_MAX, || busiest(&image))?;
-    bounds::at_most("answers", image.answers.len(), bounds::ANSWERS, || busiest(&image))?;
+    fits(&image)?;
     Ok(image)
 }
 
-fn notes(world: &World, flat: &Flat) -> Vec<Note> {
-    let mut notes = flat.notes.clone();
+/// Refuses what the maps cannot hold.
+pub(super) fn fits(image: &Image) -> Result<(), Refused> {
+    let entries = image.sets.iter().map(|s| s.entries.len() + 1).sum();
+    bounds::at_most("pairs of pod set and peer", entries, bounds::ENTRIES, || busiest(image))?;
+    let steps = image.tables.iter().map(|t| t.steps().len()).sum();
+    bounds::at_most("port ranges", steps, bounds::STEPS, || busiest(image))?;
+    let longest = image.tables.iter().map(|t| t.steps().len()).max().unwrap_or(0);
+    bounds::at_most("port ranges between one pair", longest, abi::TABLE_MAX, || busiest(image))?;
+    bounds::at_most("answers", image.answers.len(), bounds::ANSWERS, || busiest(image))?;
+    Ok(())
+}
+
+/// `notes` and those that need nothing but the world, in order.
+pub(super) fn notes(world: &World, mut notes: Vec<Note>) -> Vec<Note> {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     world.foreign_policies.iter().for_each(|p| *kinds.entry(&p.kind).or_default() += 1);
     notes.extend(kinds.into_iter().map(|(kind, n)| Note::NotEvaluated(kind.to_owned(), n)));
@@ -112,8 +116,11 @@ fn notes(world: &World, flat: &Flat) -> Vec<Note> {
 
 /// Nodes by the atom of their address, by the selectors of `nodes` peers that match them, and by the ports that their
 /// hostNetwork pods name.
-fn node_groups(flat: &Flat, atoms: &[Atom]) -> (Vec<NodeGroup>, BTreeMap<IpAddr, usize>) {
-    let world = &flat.world;
+pub(super) fn node_groups(
+    world: &World,
+    nodes: &Nodes,
+    atoms: &[Atom],
+) -> (Vec<NodeGroup>, BTreeMap<IpAddr, usize>) {
     let rules = world.cluster_policies.iter().flat_map(|p| p.ingress.iter().chain(&p.egress));
     let selectors: Vec<&Selector> = rules
         .flat_map(|rule| &rule.peers)
@@ -129,9 +136,9 @@ fn node_groups(flat: &Flat, atoms: &[Atom]) -> (Vec<NodeGroup>, BTreeMap<IpAddr,
     type Named = Vec<watertight_model::ContainerPort>;
     let mut known: FxHashMap<(usize, Vec<bool>, Named), usize> = FxHashMap::default();
     let (mut groups, mut of) = (Vec::new(), BTreeMap::new());
-    for (address, id) in &flat.nodes {
+    for (address, id) in &nodes.by_address {
         let labels = &world.nodes[NodeId::index(*id)].labels;
-        let hosts = flat.hosts.get(address).cloned().unwrap_or_default();
+        let hosts = nodes.hosts.get(address).cloned().unwrap_or_default();
         let ports = hosts.iter().flat_map(|pod| &world.pods[pod.index()].ports);
         let mut named: Named = ports.filter(|p| p.name.is_some()).cloned().collect();
         named.sort_unstable();
@@ -147,7 +154,7 @@ fn node_groups(flat: &Flat, atoms: &[Atom]) -> (Vec<NodeGroup>, BTreeMap<IpAddr,
 }
 
 /// The longest prefix that holds an address. The two roots hold every address.
-fn atom_of(atoms: &[Atom], ip: IpAddr) -> usize {
+pub(super) fn atom_of(atoms: &[Atom], ip: IpAddr) -> usize {
     let host = Cidr::host(ip);
     let key = |c: &Cidr| (c.family(), c.range().0, c.prefix_len());
     let mut at = atoms.partition_point(|a| key(&a.cidr) <= key(&host));
@@ -162,7 +169,6 @@ fn atom_of(atoms: &[Atom], ip: IpAddr) -> usize {
 
 fn addresses(
     world: &World,
-    locals: &[Local],
     flat: &Flat,
     engine: &Engine<'_>,
     identities: &Identities,
@@ -170,14 +176,6 @@ fn addresses(
     atoms: &[Atom],
 ) -> Result<BTreeMap<IpAddr, Owner>, Refused> {
     let mut out: BTreeMap<IpAddr, Owner> = BTreeMap::new();
-    let mut device: FxHashMap<IpAddr, u32> = FxHashMap::default();
-    for local in locals {
-        let pod = &world.pods[local.pod.index()];
-        let own = if local.addresses.is_empty() { &pod.ips } else { &local.addresses };
-        own.iter().for_each(|ip| {
-            device.insert(*ip, local.ifindex);
-        });
-    }
     for service in &world.services {
         for ip in service.cluster_ips.iter().chain(&service.external_ips) {
             let identity = Some(identities.of(Candidate::Atom(atom_of(atoms, *ip))));
@@ -191,8 +189,8 @@ fn addresses(
     for (ip, pod) in &flat.pods {
         let class = pod.and_then(|pod| engine.classes().class_of(pod));
         let identity = class.map(|class| identities.of(Candidate::Class(class)));
-        // A contested address is no pod's own either.
-        let ifindex = identity.and_then(|_| device.get(ip).copied());
+        // Its owner's device, not that of a pod on its way out that still claims it; a contested address is no pod's own.
+        let ifindex = identity.and(*pod).and_then(|pod| flat.devices.get(&pod).copied());
         out.insert(*ip, Owner { identity, ifindex, service: false });
     }
     bounds::at_most("addresses", out.len(), bounds::ADDRESSES, || "the pods of the cluster".to_owned())?;
@@ -200,7 +198,7 @@ fn addresses(
 }
 
 /// The policy that names the most blocks.
-fn widest(world: &World) -> String {
+pub(super) fn widest(world: &World) -> String {
     let count = |p: &watertight_model::NetworkPolicy| {
         let rules = p.ingress.iter().chain(&p.egress);
         let blocks = |rule: &watertight_model::Rule| match &rule.peers {
@@ -305,88 +303,5 @@ impl Builder<'_> {
             }
         }
         self.out.set(default, entries)
-    }
-}
-
-/// What was said, once each; numbered in the order met, which is that of the input.
-#[derive(Default)]
-struct Out {
-    answers: FxHashMap<Rc<Answer>, u32>,
-    answer_list: Vec<Answer>,
-    tables: FxHashMap<Table, u32>,
-    table_list: Vec<Table>,
-    /// Tables by where their steps are kept; the steps are kept too, so that no place is used twice.
-    by_place: FxHashMap<(usize, usize), (Steps, Steps, u32)>,
-    sets: FxHashMap<Set, u32>,
-    set_list: Vec<Set>,
-}
-
-fn number(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
-}
-
-impl Out {
-    fn answer(&mut self, answer: &Rc<Answer>) -> u32 {
-        if let Some(known) = self.answers.get(answer) {
-            return *known;
-        }
-        let id = number(self.answer_list.len());
-        self.answer_list.push((**answer).clone());
-        self.answers.insert(answer.clone(), id);
-        id
-    }
-
-    fn table(&mut self, enforced: &Steps, shadow: &Steps) -> u32 {
-        let place = (Rc::as_ptr(enforced).addr(), Rc::as_ptr(shadow).addr());
-        if let Some((_, _, known)) = self.by_place.get(&place) {
-            return *known;
-        }
-        let mut steps = Vec::with_capacity(enforced.len().max(shadow.len()));
-        let (mut i, mut j) = (0, 0);
-        while i < enforced.len() || j < shadow.len() {
-            let next = |list: &Steps, at: usize| list.get(at).map(|(place, _, _)| *place);
-            let from = match (next(enforced, i), next(shadow, j)) {
-                (Some(a), Some(b)) => a.min(b),
-                (Some(a), None) => a,
-                (None, b) => b.unwrap_or(Place(0)),
-            };
-            i += usize::from(next(enforced, i) == Some(from));
-            j += usize::from(next(shadow, j) == Some(from));
-            let (_, allow, answer) = &enforced[i.max(1) - 1];
-            let (_, shadow_allow, shadow_answer) = &shadow[j.max(1) - 1];
-            let tier_deny = !allow && denies_by_tier(answer.reason);
-            let (answer, shadow_answer) = (self.answer(answer), self.answer(shadow_answer));
-            steps.push(PortStep { from, allow: *allow, shadow_allow: *shadow_allow, answer, shadow_answer, tier_deny });
-        }
-        let table = Table::new(steps);
-        let id = match self.tables.get(&table) {
-            Some(known) => *known,
-            None => {
-                let id = number(self.table_list.len());
-                self.table_list.push(table.clone());
-                self.tables.insert(table, id);
-                id
-            }
-        };
-        self.by_place.insert(place, (enforced.clone(), shadow.clone(), id));
-        id
-    }
-
-    fn set(&mut self, default: u32, mut entries: Vec<(Identity, u32)>) -> u32 {
-        entries.sort_unstable();
-        let set = Set { default, entries };
-        if let Some(known) = self.sets.get(&set) {
-            return *known;
-        }
-        let id = number(self.set_list.len());
-        self.set_list.push(set.clone());
-        self.sets.insert(set, id);
-        id
-    }
-
-    fn finish(self, image: &mut Image) {
-        image.answers = self.answer_list;
-        image.tables = self.table_list;
-        image.sets = self.set_list;
     }
 }

@@ -10,11 +10,15 @@ mod answer;
 mod atoms;
 mod compile;
 mod flat;
+mod kept;
+mod out;
 mod row;
 mod table;
 
 pub use answer::{Answer, RuleName};
 pub use compile::Options;
+pub(crate) use kept::Touched;
+pub use kept::{Compiled, Compiler};
 pub use table::{Place, PortStep, Table};
 
 use std::collections::BTreeMap;

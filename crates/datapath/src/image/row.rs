@@ -9,19 +9,19 @@ use super::table::{Place, denies_by_tier};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 use watertight_engine::Engine;
 use watertight_engine::classes::ClassId;
 use watertight_engine::scope::Scope;
 use watertight_engine::selector::{matches, readable};
 use watertight_model::policy::BlockCidr;
 use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, Direction, Endpoint, Flow, Half, NodeId, PeerKind, Peers, PodId, PortMatch,
-    Ports, Protocol, Reason, Verdict, World,
+    ClusterPeer, ClusterPort, ClusterPorts, ContainerKind, Direction, Endpoint, Flow, Half, NodeId, PeerKind, Peers, PodId,
+    PortMatch, Ports, Protocol, Reason, Str, Verdict, World,
 };
 
 /// Steps with the answer of one engine.
-pub(super) type Steps = Rc<Vec<(Place, bool, Rc<Answer>)>>;
+pub(super) type Steps = Arc<Vec<(Place, bool, Arc<Answer>)>>;
 
 /// A peer as rows see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +52,20 @@ pub(super) struct Row {
     pub(super) peers: Vec<(Candidate, Steps)>,
     /// Some policy has a say in this direction.
     pub(super) restricted: bool,
+    /// Where to ask about a peer that comes later.
+    pub(super) cuts: Cuts,
 }
+
+/// Ports at which the answers for a subject may change.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cuts {
+    pub(super) places: BTreeSet<Place>,
+    /// Names of ports that the subject's rules look up on its peers.
+    pub(super) names: Names,
+}
+
+/// Port names, with the protocol if a rule says one.
+pub(super) type Names = FxHashSet<(String, Option<Protocol>)>;
 
 /// Asks one engine.
 pub(super) struct Rows<'w> {
@@ -61,8 +74,8 @@ pub(super) struct Rows<'w> {
     atoms: &'w [Atom],
     nodes: &'w [NodeGroup],
     other_protocols: bool,
-    answers: FxHashSet<Rc<Answer>>,
-    known: FxHashMap<(ClassId, Direction), Rc<Row>>,
+    answers: FxHashSet<Arc<Answer>>,
+    known: FxHashMap<(ClassId, Direction), Arc<Row>>,
 }
 
 /// What the entries of a subject's rules match.
@@ -72,7 +85,7 @@ struct Matches {
     marks: FxHashMap<Candidate, Vec<u32>>,
     next: u32,
     /// Port names to be looked up on the receiver.
-    names: FxHashSet<(String, Option<Protocol>)>,
+    names: Names,
     cuts: BTreeSet<Place>,
     pods_in_tiers: bool,
 }
@@ -120,11 +133,11 @@ impl<'w> Rows<'w> {
     }
 
     /// The row of a pod of this engine's world; it has a class.
-    pub(super) fn row(&mut self, class: ClassId, direction: Direction) -> Rc<Row> {
+    pub(super) fn row(&mut self, class: ClassId, direction: Direction) -> Arc<Row> {
         if let Some(known) = self.known.get(&(class, direction)) {
             return known.clone();
         }
-        let row = Rc::new(self.compute(class, direction));
+        let row = Arc::new(self.compute(class, direction));
         self.known.insert((class, direction), row.clone());
         row
     }
@@ -143,7 +156,8 @@ impl<'w> Rows<'w> {
             restricted |= !world.cluster_policies[s.policy as usize].rules(direction).is_empty();
             self.cluster_policy(s.policy as usize, direction, &mut found);
         }
-        self.named_ports(subject, direction, &mut found);
+        let names = std::mem::take(&mut found.names);
+        self.named_ports(subject, direction, &names, &mut found);
         for (i, _) in self.nodes.iter().enumerate().filter(|(_, n)| !n.hosts.is_empty()) {
             // Asked for themselves, each: what their hostNetwork pods add is nobody else's.
             let what = found.fresh();
@@ -174,7 +188,16 @@ impl<'w> Rows<'w> {
             self.close_where_pods_live(&default, &mut peers);
         }
         peers.retain(|(_, steps)| *steps != default);
-        Row { default, peers, restricted }
+        let names = if direction == Direction::Egress { names } else { Names::default() };
+        Row { default, peers, restricted, cuts: Cuts { places: found.cuts, names } }
+    }
+
+    /// The answers for one class, as a row that was computed without it would have had them.
+    pub(super) fn column(&mut self, subject: PodId, direction: Direction, peer: ClassId, cuts: &Cuts) -> Steps {
+        let mut found = Matches { cuts: cuts.places.clone(), ..Matches::default() };
+        let ports = declared(self.engine.world(), self.engine.classes().representative(peer), &cuts.names);
+        ports.iter().for_each(|(_, port, protocol, _)| found.range(*protocol, *port, *port));
+        self.ask(subject, direction, Candidate::Class(peer), &found)
     }
 
     /// An address where pods live and none is known may be a pod's that a cluster tier denies by label: closed.
@@ -185,11 +208,11 @@ impl<'w> Rows<'w> {
             let steps = place.map_or(default, |p| &peers[p].1).clone();
             let unknown = Answer { reason: Reason::Unclear, rules: Vec::new(), depends_on: vec!["podAddress"] };
             let unknown = self.intern(unknown);
-            let close = |(from, allow, answer): &(Place, bool, Rc<Answer>)| match allow {
+            let close = |(from, allow, answer): &(Place, bool, Arc<Answer>)| match allow {
                 true => (*from, false, unknown.clone()),
                 false => (*from, false, answer.clone()),
             };
-            let steps: Steps = Rc::new(steps.iter().map(close).collect());
+            let steps: Steps = Arc::new(steps.iter().map(close).collect());
             match place {
                 Ok(p) => peers[p].1 = steps,
                 Err(p) => peers.insert(p, (at, steps)),
@@ -308,21 +331,11 @@ impl<'w> Rows<'w> {
     }
 
     /// Names stand for numbers on the receiver: the subject, or each peer.
-    fn named_ports(&self, subject: PodId, direction: Direction, found: &mut Matches) {
-        if found.names.is_empty() {
+    fn named_ports(&self, subject: PodId, direction: Direction, names: &Names, found: &mut Matches) {
+        if names.is_empty() {
             return;
         }
-        let world: &World = self.engine.world();
-        let names = std::mem::take(&mut found.names);
-        let declared = |pod: PodId| {
-            let ports = world.pods[pod.index()].ports.iter().filter(|p| {
-                let named = |name: &str| {
-                    names.contains(&(name.to_owned(), None)) || names.contains(&(name.to_owned(), Some(p.protocol)))
-                };
-                p.name.as_deref().is_some_and(named)
-            });
-            ports.map(|p| (p.name.clone(), p.port, p.protocol, p.container)).collect::<Vec<_>>()
-        };
+        let declared = |pod: PodId| declared(self.engine.world(), pod, names);
         match direction {
             Direction::Ingress => {
                 declared(subject).iter().for_each(|(_, port, protocol, _)| found.range(*protocol, *port, *port));
@@ -365,24 +378,25 @@ impl<'w> Rows<'w> {
     /// yet. Whether blocks hold those is unclear, so they must not speak for anyone else either.
     fn has_no_address(&self, peer: Candidate) -> bool {
         match peer {
-            Candidate::Class(class) => {
-                let pod = &self.engine.world().pods[self.engine.classes().representative(class).index()];
+            // Where no policy names a block, those with an address and those without are of one class.
+            Candidate::Class(class) => self.engine.classes().members(class).iter().all(|id| {
+                let pod = &self.engine.world().pods[id.index()];
                 pod.host_network || pod.ips.is_empty()
-            }
+            }),
             Candidate::Node(_) | Candidate::Atom(_) => false,
         }
     }
 
     fn nobody(&mut self) -> Steps {
         let nobody = self.intern(Answer { reason: Reason::PolicyDeny, rules: Vec::new(), depends_on: Vec::new() });
-        Rc::new(vec![(Place(0), false, nobody)])
+        Arc::new(vec![(Place(0), false, nobody)])
     }
 
-    fn intern(&mut self, answer: Answer) -> Rc<Answer> {
+    fn intern(&mut self, answer: Answer) -> Arc<Answer> {
         match self.answers.get(&answer) {
             Some(known) => known.clone(),
             None => {
-                let answer = Rc::new(answer);
+                let answer = Arc::new(answer);
                 self.answers.insert(answer.clone());
                 answer
             }
@@ -402,7 +416,7 @@ impl<'w> Rows<'w> {
             Direction::Egress => (Endpoint::Pod(subject), other),
             Direction::Ingress => (other, Endpoint::Pod(subject)),
         };
-        let mut steps: Vec<(Place, bool, Rc<Answer>)> = Vec::with_capacity(found.cuts.len());
+        let mut steps: Vec<(Place, bool, Arc<Answer>)> = Vec::with_capacity(found.cuts.len());
         for place in found.cuts.iter().filter(|p| **p <= Place::PROTOCOLS[3]) {
             // A pod's own class holds others too, and itself through a Service (rows 93, 94).
             let verdict = self.engine.decide(&Flow { from, to, l4: place.l4(), via_service: true });
@@ -428,6 +442,16 @@ impl<'w> Rows<'w> {
                 steps.push((*place, allow, answer));
             }
         }
-        Rc::new(steps)
+        Arc::new(steps)
     }
+}
+
+/// The ports of a pod that have one of these names.
+fn declared(world: &World, pod: PodId, names: &Names) -> Vec<(Option<Str>, u16, Protocol, ContainerKind)> {
+    let named = |name: &str, p: Protocol| {
+        names.contains(&(name.to_owned(), None)) || names.contains(&(name.to_owned(), Some(p)))
+    };
+    let ports = world.pods[pod.index()].ports.iter();
+    let ports = ports.filter(|p| p.name.as_deref().is_some_and(|name| named(name, p.protocol)));
+    ports.map(|p| (p.name.clone(), p.port, p.protocol, p.container)).collect()
 }

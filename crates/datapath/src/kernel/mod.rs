@@ -14,8 +14,8 @@ pub use sys::Hook;
 pub use view::{Attestation, Edge, Status};
 
 use crate::abi;
-use crate::image::{Answer, Image};
-use crate::plan::{self, State};
+use crate::image::{Answer, Compiled, Image, Touched};
+use crate::plan::{self, Names, State, Write};
 use libbpf_rs::query::LinkTypeInfo;
 use libbpf_rs::{Link, Object, ObjectBuilder, ProgramInput, ProgramMut};
 use rustc_hash::FxHashMap;
@@ -24,6 +24,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use sys::Control;
 
 /// The programs, compiled by the build script.
@@ -40,6 +41,9 @@ pub struct Loader {
     object: Object,
     control: Control,
     state: State,
+    /// Numbers of the image of `serial`; then both banks are level.
+    names: Option<Names>,
+    serial: Option<u64>,
     /// No packet reads the hidden bank any more.
     settled: bool,
     /// Answers by the kernel's number, as far as this process has applied or recognised them.
@@ -53,6 +57,8 @@ pub struct Applied {
     pub epoch: u64,
     /// Map writes it took.
     pub writes: usize,
+    /// When packets had begun to see it, and it had been read back. What comes after makes room for the next.
+    pub in_force: Instant,
 }
 
 /// How much the maps hold that this node may want larger or smaller. Taken when the maps are made; maps that are there
@@ -116,7 +122,7 @@ impl Loader {
         control.abi().store(abi::ABI, Ordering::Release);
         let state = maps::read_state(&object, control.epoch())?;
         let answers = FxHashMap::default();
-        let this = Self { dir: dir.to_owned(), object, control, state, settled: false, answers };
+        let this = Self { dir: dir.to_owned(), object, control, state, names: None, serial: None, settled: false, answers };
         this.start_sweeper()?;
         for (ifindex, hook) in this.pinned()? {
             this.renew(ifindex, hook)?;
@@ -239,29 +245,101 @@ impl Loader {
 
     /// Brings an image into force. Either all of it is, and was read back, or nothing is and the error says why.
     pub fn apply(&mut self, image: &Image) -> Result<Applied, Error> {
-        if !self.settled {
-            sys::wait_for_readers().map_err(|e| Error::call("membarrier", e))?;
-            self.settled = true;
-        }
+        (self.names, self.serial) = (None, None);
+        self.settle()?;
         let plan = plan::plan(&self.state, image)?;
-        let written = maps::write(&self.object, &plan.writes).and_then(|()| maps::verify(&self.object, &plan.writes));
-        if let Err(error) = written {
+        let (writes, mut names) = (plan.writes, plan.names);
+        self.state = plan.after;
+        let in_force = self.publish(&writes)?;
+        self.answers.extend(names.answers.iter().copied().zip(image.answers.iter().cloned()));
+        // Nobody waits for the rest: it makes room, and the next change cheap.
+        let left = self.wait().and_then(|()| {
+            let writes = plan::level_all(&mut self.state, &mut names, image);
+            self.write(&writes)
+        });
+        self.level(left.map(|()| names));
+        Ok(Applied { epoch: self.state.epoch, writes: writes.len(), in_force })
+    }
+
+    /// As [`Loader::apply`], for images of one [`crate::Compiler`], one after the other: what did not change is not looked at.
+    pub fn update(&mut self, compiled: &Compiled) -> Result<Applied, Error> {
+        let mine = self.names.take().zip(self.serial.take());
+        let applied = match (mine, compiled.since()) {
+            (Some((names, serial)), Some((since, touched))) if serial == since => {
+                self.advance(names, compiled.image(), touched)
+            }
+            _ => self.apply(compiled.image()),
+        };
+        if applied.is_ok() {
+            self.serial = Some(compiled.serial());
+        }
+        applied
+    }
+
+    fn advance(&mut self, mut names: Names, image: &Image, touched: &Touched) -> Result<Applied, Error> {
+        let answers = names.answers.len();
+        self.settle()?;
+        let Ok(writes) = plan::advance(&mut self.state, &mut names, image, touched) else {
+            self.look_again()?;
+            return self.apply(image);
+        };
+        let in_force = self.publish(&writes)?;
+        self.answers.extend(names.answers[answers..].iter().copied().zip(image.answers[answers..].iter().cloned()));
+        let left = self.wait().and_then(|()| {
+            let writes = plan::level(&mut self.state, &names, image, touched);
+            self.write(&writes)
+        });
+        self.level(left.map(|()| names));
+        Ok(Applied { epoch: self.state.epoch, writes: writes.len(), in_force })
+    }
+
+    /// Takes what is known of level banks, or looks what there is.
+    fn level(&mut self, names: Result<Names, Error>) {
+        // What is in force stays in force: a failure here only makes the next change longer.
+        self.names = match names {
+            Ok(names) => Some(names),
+            Err(_) => self.look_again().ok().and(None),
+        };
+    }
+
+    /// Writes into the hidden bank, reads back, and publishes the epoch of `state`.
+    fn publish(&mut self, writes: &[Write]) -> Result<Instant, Error> {
+        if let Err(error) = self.write(writes) {
             // Half of it may be in the hidden bank. Nothing was published; look again at what there is.
-            self.state = maps::read_state(&self.object, self.control.epoch())?;
+            self.look_again()?;
             return Err(error);
         }
-        self.control.publish(plan.after.epoch);
+        self.control.publish(self.state.epoch);
         self.settled = false;
-        if maps::epoch(&self.object)? != plan.after.epoch {
+        if maps::epoch(&self.object)? != self.state.epoch {
             return Err(Error::ReadBack("control"));
         }
-        let applied = Applied { epoch: plan.after.epoch, writes: plan.writes.len() };
-        self.answers.extend(plan.answers.iter().copied().zip(image.answers.iter().cloned()));
-        self.state = plan.after;
-        // Packets that still read the bank that is hidden now began before this publication. Waiting for them here and not
-        // before the next plan keeps the wait out of the time until that one is in force.
-        self.settled = sys::wait_for_readers().is_ok();
-        Ok(applied)
+        Ok(Instant::now())
+    }
+
+    fn write(&self, writes: &[Write]) -> Result<(), Error> {
+        maps::write(&self.object, writes)?;
+        maps::verify(&self.object, writes)
+    }
+
+    fn look_again(&mut self) -> Result<(), Error> {
+        let epoch = self.control.epoch();
+        // If even this fails nothing is known, and the next plan must not rest on it.
+        self.state = State { epoch, ..State::default() };
+        self.state = maps::read_state(&self.object, epoch)?;
+        Ok(())
+    }
+
+    /// Nobody reads the hidden bank any more.
+    fn settle(&mut self) -> Result<(), Error> {
+        if self.settled { Ok(()) } else { self.wait() }
+    }
+
+    /// Packets that still read the bank that is hidden now began before its publication.
+    fn wait(&mut self) -> Result<(), Error> {
+        sys::wait_for_readers().map_err(|e| Error::call("membarrier", e))?;
+        self.settled = true;
+        Ok(())
     }
 
     /// What decided, by the number in an edge. `None`: it is from before this process, and no image has had it since.

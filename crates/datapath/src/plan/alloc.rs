@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Free runs by first element.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Runs {
     free: BTreeMap<u32, u32>,
 }

@@ -9,10 +9,13 @@
 //! can, so that few sets change. Which numbers are chosen never matters for what they mean, because each bank is whole.
 
 mod alloc;
+mod delta;
+
+pub(crate) use delta::{advance, level, level_all};
 
 use crate::abi::{self, AddressKey, Bank, EntryKey, PeerValue, PrefixKey, SlotKey, SlotValue, Step, TableValue};
 use crate::bounds;
-use crate::image::{Identity, Image, Refused};
+use crate::image::{Identity, Image, Owner, Refused, Slot};
 use alloc::Runs;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,8 +82,30 @@ pub struct Plan {
     pub writes: Vec<Write>,
     /// What the kernel has then.
     pub after: State,
-    /// Kernel number of every answer of the image, by place.
-    pub answers: Vec<u32>,
+    /// The kernel's numbers.
+    pub(crate) names: Names,
+}
+
+/// What the kernel calls the parts of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// By place in the image.
+    pub(crate) answers: Vec<u32>,
+    tables: Vec<TableValue>,
+    sets: Vec<u32>,
+    identities: FxHashMap<Identity, u32>,
+    /// Numbers that neither bank nor any set has ever had.
+    next_identity: u32,
+    next_set: u32,
+    runs: Runs,
+    by_steps: FxHashMap<Vec<Step>, (u32, u32)>,
+    by_hash: FxHashMap<u64, u32>,
+}
+
+impl Names {
+    fn number(&self, identity: Option<Identity>) -> u32 {
+        identity.and_then(|i| self.identities.get(&i).copied()).unwrap_or(abi::NOBODY)
+    }
 }
 
 impl State {
@@ -97,102 +122,117 @@ pub fn plan(state: &State, image: &Image) -> Result<Plan, Refused> {
     after.epoch += 1;
     after.banks[bank.number() as usize] = Arc::default();
     let mut writes = Vec::new();
-    forget(state, &mut after, &mut writes);
-    let answers = number_answers(image, &mut after, &mut writes)?;
-    let tables = place_tables(image, &answers, &mut after, &mut writes)?;
-    let identities = number_identities(state, image);
-    let sets = number_sets(image, &identities, &tables, &mut after, &mut writes);
-    let half = half(image, bank, &identities, &sets);
+    forget(&mut after, None, &mut writes);
+    let mut names = Names::default();
+    number_answers(image, &mut names, &mut after, &mut writes)?;
+    place_tables(image, &mut names, &mut after, &mut writes)?;
+    names.identities = number_identities(state, image);
+    number_sets(image, &mut names, &mut after, &mut writes);
+    let half = half(image, bank, &names);
     turn(&state.banks[bank.number() as usize], &half, &mut writes);
     after.banks[bank.number() as usize] = Arc::new(half);
-    Ok(Plan { writes, after, answers })
+    names.next_identity = next_identity(state, &after);
+    Ok(Plan { writes, after, names })
 }
 
-/// Drops the sets and tables that the visible bank does not use; what the new image needs of them is found by content, so
-/// those are kept until we know: only sets that are not referenced at all go, and their tables with them.
-fn forget(state: &State, after: &mut State, writes: &mut Vec<Write>) {
-    let used: FxHashSet<u32> =
+/// A number that nobody has, nor any number above it.
+fn next_identity(before: &State, after: &State) -> u32 {
+    let banks = before.banks.iter().chain(&after.banks);
+    let values = banks.flat_map(|b| b.addresses.values().chain(b.prefixes.values())).map(abi::identity_of);
+    let listed = after.sets.values().flat_map(BTreeMap::keys).copied().filter(|peer| *peer != abi::ANYONE_ELSE);
+    values.chain(listed).max().unwrap_or(0).saturating_add(1)
+}
+
+/// Drops the sets that neither bank needs, and their tables and answers with them; but nothing that `names` names.
+fn forget(state: &mut State, names: Option<&Names>, writes: &mut Vec<Write>) {
+    let mut used: FxHashSet<u32> =
         state.banks.iter().flat_map(|b| b.slots.values()).flat_map(|v| <[u32; 2]>::from(abi::sets_of(v))).collect();
-    after.sets.retain(|id, entries| {
+    used.extend(names.iter().flat_map(|n| &n.sets));
+    state.sets.retain(|id, entries| {
         let keep = used.contains(id);
         if !keep {
             writes.extend(entries.keys().map(|peer| Write::NoEntry(abi::entry_key(*id, *peer))));
         }
         keep
     });
-    let runs: FxHashSet<(u32, u32)> = after.sets.values().flat_map(|s| s.values()).map(abi::table_of).collect();
-    after.tables.retain(|run, _| runs.contains(run));
+    let runs: FxHashSet<(u32, u32)> = state.sets.values().flat_map(|s| s.values()).map(abi::table_of).collect();
+    state.tables.retain(|run, _| runs.contains(run));
     let answers: FxHashSet<u32> =
-        after.tables.values().flatten().flat_map(|step| [step.answer, step.shadow_answer]).collect();
-    after.answers.retain(|id, _| answers.contains(id));
+        state.tables.values().flatten().flat_map(|step| [step.answer, step.shadow_answer]).collect();
+    state.answers.retain(|id, _| answers.contains(id));
 }
 
-fn number_answers(image: &Image, after: &mut State, writes: &mut Vec<Write>) -> Result<Vec<u32>, Refused> {
-    let known: FxHashMap<u64, u32> = after.answers.iter().map(|(id, hash)| (*hash, *id)).collect();
-    let taken: FxHashSet<u32> = known.values().copied().collect();
+/// Numbers the answers of an image that have none yet.
+fn number_answers(
+    image: &Image,
+    names: &mut Names,
+    after: &mut State,
+    writes: &mut Vec<Write>,
+) -> Result<(), Refused> {
+    if names.answers.is_empty() {
+        names.by_hash = after.answers.iter().map(|(id, hash)| (*hash, *id)).collect();
+    }
     let end = u32::try_from(2 * bounds::ANSWERS).unwrap_or(u32::MAX);
-    let mut free = (after.fresh_answer.max(1)..end).chain(1..end).filter(|id| !taken.contains(id));
-    let mut given: FxHashSet<u32> = FxHashSet::default();
-    let mut out = Vec::with_capacity(image.answers.len());
-    for answer in &image.answers {
+    // Old numbers are taken again only when all were used; then whoever looks for one looks at all.
+    let mut again = 1..end;
+    for answer in &image.answers[names.answers.len()..] {
         let hash = answer.hash();
-        let id = match known.get(&hash) {
+        let id = match names.by_hash.get(&hash) {
             Some(id) => *id,
             None => {
-                let Some(id) = free.find(|id| given.insert(*id)) else {
-                    let (have, bound) = (taken.len() + given.len() + 1, 2 * bounds::ANSWERS - 1);
+                let fresh = Some(after.fresh_answer.max(1)).filter(|id| *id < end);
+                let Some(id) = fresh.or_else(|| again.find(|id| !after.answers.contains_key(id))) else {
+                    let (have, bound) = (after.answers.len() + 1, 2 * bounds::ANSWERS - 1);
                     return Err(Refused { what: "answers", have, bound, object: answer.text() });
                 };
                 after.fresh_answer = after.fresh_answer.max(id + 1);
                 writes.push(Write::Answer(id, hash));
                 after.answers.insert(id, hash);
+                names.by_hash.insert(hash, id);
                 id
             }
         };
-        out.push(id);
+        names.answers.push(id);
     }
-    Ok(out)
+    Ok(())
 }
 
-fn place_tables(
-    image: &Image,
-    answers: &[u32],
-    after: &mut State,
-    writes: &mut Vec<Write>,
-) -> Result<Vec<TableValue>, Refused> {
-    let known: FxHashMap<Vec<Step>, (u32, u32)> =
-        after.tables.iter().map(|(run, steps)| (steps.clone(), *run)).collect();
-    let mut runs = Runs::new(2 * bounds::STEPS, after.tables.keys().copied());
-    let mut out = Vec::with_capacity(image.tables.len());
-    for table in &image.tables {
+/// Places the tables of an image that have no place yet.
+fn place_tables(image: &Image, names: &mut Names, after: &mut State, writes: &mut Vec<Write>) -> Result<(), Refused> {
+    if names.tables.is_empty() {
+        names.by_steps = after.tables.iter().map(|(run, steps)| (steps.clone(), *run)).collect();
+        names.runs = Runs::new(2 * bounds::STEPS, after.tables.keys().copied());
+    }
+    for table in &image.tables[names.tables.len()..] {
         let steps: Vec<Step> = table
             .steps()
             .iter()
             .map(|s| Step {
                 from: s.from.0,
-                answer: answers[s.answer as usize],
-                shadow_answer: answers[s.shadow_answer as usize],
+                answer: names.answers[s.answer as usize],
+                shadow_answer: names.answers[s.shadow_answer as usize],
                 allow: s.allow,
                 shadow_allow: s.shadow_allow,
                 flags: if s.tier_deny { abi::TABLE_TIER_DENY } else { 0 },
             })
             .collect();
-        let run = match known.get(&steps) {
+        let run = match names.by_steps.get(&steps) {
             Some(run) => *run,
             None => {
-                let Some(run) = runs.take(steps.len()) else {
+                let Some(run) = names.runs.take(steps.len()) else {
                     let have = after.tables.values().map(Vec::len).sum::<usize>() + steps.len();
                     let object = "two versions of the policies together".to_owned();
                     return Err(Refused { what: "port ranges", have, bound: 2 * bounds::STEPS, object });
                 };
                 writes.extend((run.0..).zip(&steps).map(|(at, step)| Write::Step(at, *step)));
+                names.by_steps.insert(steps.clone(), run);
                 after.tables.insert(run, steps);
                 run
             }
         };
-        out.push(abi::table_value(run.0, run.1));
+        names.tables.push(abi::table_value(run.0, run.1));
     }
-    Ok(out)
+    Ok(())
 }
 
 /// An identity keeps the number that one of its addresses or prefixes has in the visible bank, if nobody else took it.
@@ -231,58 +271,56 @@ fn number_identities(state: &State, image: &Image) -> FxHashMap<Identity, u32> {
     out
 }
 
-fn number_sets(
-    image: &Image,
-    identities: &FxHashMap<Identity, u32>,
-    tables: &[TableValue],
-    after: &mut State,
-    writes: &mut Vec<Write>,
-) -> Vec<u32> {
-    let known: FxHashMap<BTreeMap<u32, TableValue>, u32> =
-        after.sets.iter().map(|(id, entries)| (entries.clone(), *id)).collect();
-    let taken: FxHashSet<u32> = known.values().copied().collect();
-    let mut free = (1..u32::MAX).filter(|id| !taken.contains(id));
-    let mut out = Vec::with_capacity(image.sets.len());
-    for set in &image.sets {
+/// Numbers the sets of an image that have none yet; their identities have numbers.
+fn number_sets(image: &Image, names: &mut Names, after: &mut State, writes: &mut Vec<Write>) {
+    let mut known: FxHashMap<BTreeMap<u32, TableValue>, u32> = FxHashMap::default();
+    if names.sets.is_empty() {
+        known = after.sets.iter().map(|(id, entries)| (entries.clone(), *id)).collect();
+        names.next_set = 1;
+    }
+    for set in &image.sets[names.sets.len()..] {
         let mut entries: BTreeMap<u32, TableValue> = BTreeMap::new();
         for (identity, table) in &set.entries {
-            if let Some(number) = identities.get(identity) {
-                entries.insert(*number, tables[*table as usize]);
+            if let Some(number) = names.identities.get(identity) {
+                entries.insert(*number, names.tables[*table as usize]);
             }
         }
-        entries.insert(abi::ANYONE_ELSE, tables[set.default as usize]);
+        entries.insert(abi::ANYONE_ELSE, names.tables[set.default as usize]);
         let id = match known.get(&entries) {
             Some(id) => *id,
             None => {
-                let id = free.next().unwrap_or(0);
+                while after.sets.contains_key(&names.next_set) {
+                    names.next_set += 1;
+                }
+                let id = names.next_set;
                 writes.extend(entries.iter().map(|(peer, table)| Write::Entry(abi::entry_key(id, *peer), *table)));
                 after.sets.insert(id, entries);
                 id
             }
         };
-        out.push(id);
+        names.sets.push(id);
     }
-    out
 }
 
-fn half(image: &Image, bank: Bank, identities: &FxHashMap<Identity, u32>, sets: &[u32]) -> Half {
-    let number = |identity: Option<Identity>| identity.and_then(|i| identities.get(&i).copied()).unwrap_or(abi::NOBODY);
-    let mut out = Half::default();
-    for (ip, owner) in &image.addresses {
-        let flags = if owner.service { abi::PEER_SERVICE } else { 0 };
-        let value = abi::peer_value(number(owner.identity), owner.ifindex.unwrap_or(0), flags);
-        out.addresses.insert(abi::address_key(bank, *ip), value);
-    }
-    for (cidr, identity) in &image.prefixes {
-        out.prefixes.insert(abi::prefix_key(bank, cidr), abi::peer_value(number(Some(*identity)), 0, 0));
-    }
-    for (ifindex, slot) in &image.slots {
-        let egress = if slot.egress_restricted { abi::SLOT_EGRESS } else { 0 };
-        let ingress = if slot.ingress_restricted { abi::SLOT_INGRESS } else { 0 };
-        let (out_set, in_set) = (sets[slot.egress as usize], sets[slot.ingress as usize]);
-        out.slots.insert(abi::slot_key(bank, *ifindex), abi::slot_value(out_set, in_set, egress | ingress, slot.mac));
-    }
-    out
+fn half(image: &Image, bank: Bank, names: &Names) -> Half {
+    let addresses = image.addresses.iter().map(|(ip, owner)| (abi::address_key(bank, *ip), owner_value(owner, names)));
+    let prefixes = image.prefixes.iter().map(|(cidr, identity)| {
+        (abi::prefix_key(bank, cidr), abi::peer_value(names.number(Some(*identity)), 0, 0))
+    });
+    let slots = image.slots.iter().map(|(ifindex, slot)| (abi::slot_key(bank, *ifindex), slot_value(slot, names)));
+    Half { addresses: addresses.collect(), prefixes: prefixes.collect(), slots: slots.collect() }
+}
+
+fn owner_value(owner: &Owner, names: &Names) -> PeerValue {
+    let flags = if owner.service { abi::PEER_SERVICE } else { 0 };
+    abi::peer_value(names.number(owner.identity), owner.ifindex.unwrap_or(0), flags)
+}
+
+fn slot_value(slot: &Slot, names: &Names) -> SlotValue {
+    let egress = if slot.egress_restricted { abi::SLOT_EGRESS } else { 0 };
+    let ingress = if slot.ingress_restricted { abi::SLOT_INGRESS } else { 0 };
+    let (out_set, in_set) = (names.sets[slot.egress as usize], names.sets[slot.ingress as usize]);
+    abi::slot_value(out_set, in_set, egress | ingress, slot.mac)
 }
 
 /// Writes for one bank: what is gone goes first, to make room.
