@@ -92,7 +92,11 @@ mod tests {
                 let likeness = telling.likeness(pod, &pod.ips);
                 shared += usize::from(by_class.contains_key(&class));
                 assert_eq!(*by_likeness.entry(likeness.clone()).or_insert(class), class, "seed {seed}, pod {i}");
-                assert_eq!(*by_class.entry(class).or_insert_with(|| likeness.clone()), likeness, "seed {seed}, pod {i}");
+                assert_eq!(
+                    *by_class.entry(class).or_insert_with(|| likeness.clone()),
+                    likeness,
+                    "seed {seed}, pod {i}"
+                );
                 pods += 1;
             }
         }

@@ -48,7 +48,9 @@ fn replaced(world: &mut World, n: usize) {
 /// Labels that no policy names.
 fn noticed_by_nobody(world: &mut World, n: usize) {
     let pod = some_pod(world, n);
-    pod.labels = Labels::new(pod.labels.iter().map(|(k, v)| (k.clone(), v.clone())).chain([("n".into(), format!("{n}").into())]));
+    pod.labels = Labels::new(
+        pod.labels.iter().map(|(k, v)| (k.clone(), v.clone())).chain([("n".into(), format!("{n}").into())]),
+    );
 }
 
 struct Bench {
@@ -77,7 +79,9 @@ impl Bench {
         let start = Instant::now();
         let compiled = self.compiler.compile(&world, &here).unwrap();
         let applied = self.loader.update(compiled).unwrap();
-        (applied.in_force - start, start.elapsed(), applied.writes, compiled.is_partial())
+        let partial = compiled.is_partial();
+        self.compiler.rest();
+        (applied.in_force - start, start.elapsed(), applied.writes, partial)
     }
 }
 
@@ -92,7 +96,9 @@ pub(crate) fn run() {
         let devices = devices.iter().map(|l| (world.pod_name(l.pod), l.ifindex)).collect();
         let (mut loader, open) = timed(|| Loader::open(&lab.dir()).unwrap());
         row(&format!("{size}: load the programs"), vec![open]);
-        loader.apply(&watertight_datapath::Image::compile(&World::default(), &[], &Options::default()).unwrap()).unwrap();
+        loader
+            .apply(&watertight_datapath::Image::compile(&World::default(), &[], &Options::default()).unwrap())
+            .unwrap();
         let mut bench = Bench { loader, compiler: Compiler::new(Options::default()), world, devices };
         let (cold, whole, ..) = bench.change(|_| ());
         row(&format!("{size}: cold start, until it is in force"), vec![cold]);
@@ -111,7 +117,11 @@ pub(crate) fn run() {
                 all_writes += writes;
                 partial += usize::from(short);
             }
-            println!("{:<72} {} writes each, {partial} of {times} the short way", format!("{size}: {what}"), all_writes / times);
+            println!(
+                "{:<72} {} writes each, {partial} of {times} the short way",
+                format!("{size}: {what}"),
+                all_writes / times
+            );
             row(&format!("{size}: {what}, until it is in force"), in_force);
             row(&format!("{size}: {what}, until ready for the next"), whole);
         }
@@ -134,7 +144,9 @@ fn sustained(bench: &mut Bench, size: &str) {
         }
         let before = done;
         bench.change(|world| {
-            (before..due).for_each(|n| if n % 2 == 0 { relabelled(world, n as usize) } else { replaced(world, 1_000 + n as usize) });
+            (before..due).for_each(|n| {
+                if n % 2 == 0 { relabelled(world, n as usize) } else { replaced(world, 1_000 + n as usize) }
+            });
         });
         done = due;
         publications += 1;

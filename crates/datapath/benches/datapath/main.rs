@@ -53,7 +53,8 @@ fn images() {
     let world = Arc::new(synthetic::world(SCALE));
     let here = locals(&world, |n| u32::try_from(n + 10).unwrap());
     let options = Options::default();
-    let cold = (0..9).map(|_| timed(|| Compiler::new(options).compile(&world, &here).unwrap().is_partial()).1).collect();
+    let cold =
+        (0..9).map(|_| timed(|| Compiler::new(options).compile(&world, &here).unwrap().is_partial()).1).collect();
     row("compile from nothing, 10k pods x 1k policies", cold);
     let mut compiler = Compiler::new(options);
     let image = compiler.compile(&world, &here).unwrap().image();

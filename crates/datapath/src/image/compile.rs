@@ -116,11 +116,7 @@ pub(super) fn notes(world: &World, mut notes: Vec<Note>) -> Vec<Note> {
 
 /// Nodes by the atom of their address, by the selectors of `nodes` peers that match them, and by the ports that their
 /// hostNetwork pods name.
-pub(super) fn node_groups(
-    world: &World,
-    nodes: &Nodes,
-    atoms: &[Atom],
-) -> (Vec<NodeGroup>, BTreeMap<IpAddr, usize>) {
+pub(super) fn node_groups(world: &World, nodes: &Nodes, atoms: &[Atom]) -> (Vec<NodeGroup>, BTreeMap<IpAddr, usize>) {
     let rules = world.cluster_policies.iter().flat_map(|p| p.ingress.iter().chain(&p.egress));
     let selectors: Vec<&Selector> = rules
         .flat_map(|rule| &rule.peers)

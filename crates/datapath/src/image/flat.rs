@@ -141,18 +141,16 @@ impl Flat {
 
 /// Without the policies that are in shadow; `None` if none is.
 pub(super) fn enforced(world: &World, all_in_shadow: bool, notes: &mut Vec<Note>) -> Option<World> {
-    let mut shadow = |annotations: &Labels, inherited: bool, name: &dyn Fn() -> String| match annotations
-        .get(MODE)
-        .map(|v| &**v)
-    {
-        None => inherited,
-        Some("shadow") => true,
-        Some("enforce") => false,
-        Some(_) => {
-            notes.push(Note::UnknownMode(name()));
-            false
-        }
-    };
+    let mut shadow =
+        |annotations: &Labels, inherited: bool, name: &dyn Fn() -> String| match annotations.get(MODE).map(|v| &**v) {
+            None => inherited,
+            Some("shadow") => true,
+            Some("enforce") => false,
+            Some(_) => {
+                notes.push(Note::UnknownMode(name()));
+                false
+            }
+        };
     let namespaces: Vec<bool> = world
         .namespaces
         .iter()

@@ -16,8 +16,8 @@ use watertight_engine::scope::Scope;
 use watertight_engine::selector::{matches, readable};
 use watertight_model::policy::BlockCidr;
 use watertight_model::{
-    ClusterPeer, ClusterPort, ClusterPorts, ContainerKind, Direction, Endpoint, Flow, Half, NodeId, PeerKind, Peers, PodId,
-    PortMatch, Ports, Protocol, Reason, Str, Verdict, World,
+    ClusterPeer, ClusterPort, ClusterPorts, ContainerKind, Direction, Endpoint, Flow, Half, NodeId, PeerKind, Peers,
+    PodId, PortMatch, Ports, Protocol, Reason, Str, Verdict, World,
 };
 
 /// Steps with the answer of one engine.

@@ -4,8 +4,8 @@
 //! to the next image, and after publication the same ones bring the other bank there. New identities get numbers that neither
 //! bank has had, so entries may be added to sets that packets read: nobody looks them up before an address names them.
 
-use super::{Half, Names, State, Write, forget, half, number_answers, number_sets, place_tables, turn};
 use super::alloc::Runs;
+use super::{Half, Names, State, Write, forget, half, number_answers, number_sets, place_tables, turn};
 use super::{owner_value, slot_value};
 use crate::abi::{self, Bank};
 use crate::bounds;

@@ -163,12 +163,7 @@ fn forget(state: &mut State, names: Option<&Names>, writes: &mut Vec<Write>) {
 }
 
 /// Numbers the answers of an image that have none yet.
-fn number_answers(
-    image: &Image,
-    names: &mut Names,
-    after: &mut State,
-    writes: &mut Vec<Write>,
-) -> Result<(), Refused> {
+fn number_answers(image: &Image, names: &mut Names, after: &mut State, writes: &mut Vec<Write>) -> Result<(), Refused> {
     if names.answers.is_empty() {
         names.by_hash = after.answers.iter().map(|(id, hash)| (*hash, *id)).collect();
     }
@@ -304,9 +299,10 @@ fn number_sets(image: &Image, names: &mut Names, after: &mut State, writes: &mut
 
 fn half(image: &Image, bank: Bank, names: &Names) -> Half {
     let addresses = image.addresses.iter().map(|(ip, owner)| (abi::address_key(bank, *ip), owner_value(owner, names)));
-    let prefixes = image.prefixes.iter().map(|(cidr, identity)| {
-        (abi::prefix_key(bank, cidr), abi::peer_value(names.number(Some(*identity)), 0, 0))
-    });
+    let prefixes = image
+        .prefixes
+        .iter()
+        .map(|(cidr, identity)| (abi::prefix_key(bank, cidr), abi::peer_value(names.number(Some(*identity)), 0, 0)));
     let slots = image.slots.iter().map(|(ifindex, slot)| (abi::slot_key(bank, *ifindex), slot_value(slot, names)));
     Half { addresses: addresses.collect(), prefixes: prefixes.collect(), slots: slots.collect() }
 }

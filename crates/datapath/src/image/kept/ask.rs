@@ -3,7 +3,7 @@
 use super::super::out::Out;
 use super::super::row::{Candidate, Cuts, Row, Rows, Steps};
 use super::super::{Identity, Set};
-use super::made::{Kinds, Known, identity};
+use super::made::{Kinds, identity};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use watertight_engine::classes::ClassId;
@@ -49,26 +49,14 @@ impl<'w> Asking<'w> {
         PodId::at(self.kinds.list[kind].pod)
     }
 
-    /// The table for a new kind in the row of a subject.
-    pub(super) fn column(
-        &mut self,
-        subject: usize,
-        direction: Direction,
-        peer: usize,
-        known: &Known,
-        out: &mut Out,
-    ) -> Option<u32> {
-        let (subject, peer) = (self.pod(subject), self.pod(peer));
-        let class = self.all.engine().classes().class_of(peer)?;
-        let shadow = self.all.column(subject, direction, class, &known.cuts.1);
-        let enforced = match (&mut self.enforced, &known.cuts.0) {
-            (Some(rows), Some(cuts)) => {
-                let class = rows.engine().classes().class_of(peer)?;
-                rows.column(subject, direction, class, cuts)
-            }
-            _ => shadow.clone(),
-        };
-        Some(out.table(&enforced, &shadow))
+    /// NetworkPolicies that select a kind, by place in the small world and in the enforced one.
+    pub(super) fn selecting(&self, kind: usize) -> [Vec<u32>; 2] {
+        let pod = self.pod(kind);
+        [Some(&self.all), self.enforced.as_ref()].map(|rows| {
+            let classes = rows.map(|r| r.engine().classes());
+            let both = Direction::BOTH.into_iter().flat_map(|d| classes.map_or(&[][..], |c| c.policies_of(pod, d)));
+            both.map(|s| s.policy).collect()
+        })
     }
 
     /// The row of a kind.

@@ -8,6 +8,7 @@ use super::super::row::{Cuts, NodeGroup, Rows};
 use super::super::{Identity, Image, Local, Note, Options, Owner, Refused, Set, Slot};
 use super::Compiled;
 use super::ask::{Asking, Made};
+use super::few::Few;
 use crate::bounds;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,10 @@ pub(super) struct Kept {
     pub(super) fixed_notes: Vec<Note>,
     pub(super) out: Out,
     pub(super) known: FxHashMap<(usize, Direction), Known>,
+    /// Policies that select a kind of `known`, by place in the small world and in the enforced one.
+    selecting: [BTreeSet<u32>; 2],
+    /// Made when a new kind comes.
+    few: Option<Few>,
     /// Kinds and rows that came since everything was made.
     pub(super) grown: usize,
     /// How many there may be.
@@ -191,11 +196,15 @@ impl Kept {
             fixed_notes,
             out: Out::default(),
             known: FxHashMap::default(),
+            selecting: Default::default(),
+            few: None,
             grown: 0,
         };
         this.compiled.image.addresses = this.all_addresses();
         let image = &this.compiled.image;
-        bounds::at_most("addresses", image.addresses.len(), bounds::ADDRESSES, || "the pods of the cluster".to_owned())?;
+        bounds::at_most("addresses", image.addresses.len(), bounds::ADDRESSES, || {
+            "the pods of the cluster".to_owned()
+        })?;
         bounds::at_most("address blocks", image.prefixes.len(), bounds::PREFIXES, || widest(world))?;
         // In order of their devices, so that the same input gives the same image.
         wanted.sort_by_key(|w| w.local.ifindex);
@@ -252,36 +261,41 @@ impl Kept {
         if missing.is_empty() && fresh.is_empty() {
             return true;
         }
-        let all = Engine::new(&self.kinds.small);
-        let enforced = self.kinds.enforced.as_ref().map(Engine::new);
-        let rows = |engine| Rows::new(engine, &self.atoms, &self.groups, self.other_protocols);
         let before = self.atoms.len() + self.groups.len();
-        let mut asking = Asking::new(rows(&all), enforced.as_ref().map(rows), &self.kinds, self.atoms.len(), before);
-        let image = &mut self.compiled.image;
-        let mut added: FxHashMap<(u32, usize), u32> = FxHashMap::default();
-        for ((subject, direction), known) in &self.known {
-            for peer in &fresh {
-                let Some(table) = asking.column(*subject, *direction, *peer, known, &mut self.out) else { return false };
-                if *added.entry((known.set, *peer)).or_insert(table) != table {
-                    return false;
+        if !fresh.is_empty() && !self.known.is_empty() {
+            let subjects = || self.known.keys().map(|(kind, _)| *kind).collect();
+            let few = self.few.get_or_insert_with(|| Few::of(&self.kinds, &subjects(), &self.selecting));
+            let around = (&self.atoms[..], &self.groups[..], self.other_protocols);
+            let made = few.columns(&self.kinds, &fresh, &self.known, around, &mut self.out);
+            let Some(columns) = made else { return false };
+            for (set, peer, table) in columns {
+                let peer = identity(before, peer);
+                let set_of = &mut self.compiled.image.sets[set as usize];
+                if set_of.default == table {
+                    continue;
+                }
+                // A new identity is the largest.
+                set_of.entries.push((peer, table));
+                if let Some((_, touched)) = &mut self.compiled.since {
+                    touched.entries.push((set, peer));
                 }
             }
         }
-        let mut entries: Vec<(u32, Identity, u32)> = added
-            .into_iter()
-            .filter(|((set, _), table)| image.sets[*set as usize].default != *table)
-            .map(|((set, peer), table)| (set, identity(before, peer), table))
-            .collect();
-        entries.sort_unstable();
-        for (set, peer, table) in entries {
-            // A new identity is the largest.
-            image.sets[set as usize].entries.push((peer, table));
-            if let Some((_, touched)) = &mut self.compiled.since {
-                touched.entries.push((set, peer));
-            }
+        if missing.is_empty() {
+            self.out.sync(&mut self.compiled.image);
+            return true;
         }
+        self.few = None;
+        let all = Engine::new(&self.kinds.small);
+        let enforced = self.kinds.enforced.as_ref().map(Engine::new);
+        let rows = |engine| Rows::new(engine, &self.atoms, &self.groups, self.other_protocols);
+        let mut asking = Asking::new(rows(&all), enforced.as_ref().map(rows), &self.kinds, self.atoms.len(), before);
+        let image = &mut self.compiled.image;
         let mut places: FxHashMap<Set, u32> = FxHashMap::default();
         for kind in missing {
+            for (all, these) in self.selecting.iter_mut().zip(asking.selecting(kind)) {
+                all.extend(these);
+            }
             for direction in Direction::BOTH {
                 let Some(made) = asking.row(kind, direction, &mut self.out) else { return false };
                 let Made { set, restricted, cuts } = made;

@@ -8,6 +8,7 @@
 
 mod ask;
 mod changes;
+mod few;
 mod follow;
 mod made;
 #[cfg(test)]
@@ -78,21 +79,49 @@ impl Compiled {
 pub struct Compiler {
     options: Options,
     kept: Option<Kept>,
+    /// What the last calls left over.
+    left: Vec<Left>,
+}
+
+/// Large, and of no use any more.
+enum Left {
+    World { _world: Arc<World> },
+    Kept { _kept: Box<Kept> },
 }
 
 impl Compiler {
     /// Nothing compiled yet.
     pub fn new(options: Options) -> Self {
-        Self { options, kept: None }
+        Self { options, kept: None, left: Vec::new() }
     }
 
     /// Compiles the next world. Refused: nothing of it is kept, and the next call makes everything anew.
     pub fn compile(&mut self, world: &Arc<World>, locals: &[Local]) -> Result<&Compiled, Refused> {
-        let followed = self.kept.take().and_then(|mut kept| kept.follow(world, locals).ok().map(|()| kept));
+        if self.left.len() > 8 {
+            self.rest();
+        }
+        let followed = match self.kept.take() {
+            None => None,
+            Some(mut kept) => {
+                self.left.push(Left::World { _world: kept.world.clone() });
+                match kept.follow(world, locals) {
+                    Ok(()) => Some(kept),
+                    Err(follow::Anew) => {
+                        self.left.push(Left::Kept { _kept: Box::new(kept) });
+                        None
+                    }
+                }
+            }
+        };
         let kept = match followed {
             Some(kept) => kept,
             None => Kept::new(world, locals, &self.options)?,
         };
         Ok(&self.kept.insert(kept).compiled)
+    }
+
+    /// Frees what the last calls left over: for when the image is in force and nobody waits.
+    pub fn rest(&mut self) {
+        self.left.clear();
     }
 }

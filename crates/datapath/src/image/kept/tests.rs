@@ -28,9 +28,7 @@ fn said_by_image(image: &Image) -> Said {
         let table = at.map_or(set.default, |i| set.entries[i].1);
         let hash = |answer: u32| image.answers[answer as usize].hash();
         let steps = image.tables[table as usize].steps().iter();
-        steps
-            .map(|s| (s.from.0, s.allow, s.shadow_allow, hash(s.answer), hash(s.shadow_answer), s.tier_deny))
-            .collect()
+        steps.map(|s| (s.from.0, s.allow, s.shadow_allow, hash(s.answer), hash(s.shadow_answer), s.tier_deny)).collect()
     };
     let peers = image.addresses.iter().map(|(ip, o)| (ip.to_string(), o.identity));
     let peers: Vec<_> = peers.chain(image.prefixes.iter().map(|(c, i)| (c.to_string(), Some(*i)))).collect();
