@@ -8,7 +8,7 @@ use crate::source::{Place, Standing, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use watertight_datapath::kernel::{self, Edge, Loader};
-use watertight_datapath::{Image, Local, Note, Options};
+use watertight_datapath::{Compiler, Local, Note, Options};
 use watertight_engine::Engine;
 use watertight_model::{Endpoint, World};
 
@@ -16,6 +16,7 @@ use watertight_model::{Endpoint, World};
 pub(crate) struct Node {
     name: String,
     loader: Loader,
+    compiler: Compiler,
     options: Options,
     view: Option<View>,
     applied: u64,
@@ -51,6 +52,7 @@ impl Node {
         Ok(Self {
             name: name.to_owned(),
             loader,
+            compiler: Compiler::new(options),
             options,
             view: None,
             applied: 0,
@@ -70,7 +72,7 @@ impl Node {
         })
     }
 
-    /// A new state: computes the whole image, writes what differs, reads it back. What fails leaves the last one in force, and
+    /// A new state: computes what differs from the last one, writes it, reads it back. What fails leaves the last one in force, and
     /// is said.
     pub(crate) fn take(&mut self, view: View) {
         self.view = Some(view);
@@ -146,12 +148,17 @@ impl Node {
             self.close(&view)?;
         }
         let locals: Vec<Local> = view.pods.iter().filter_map(|p| local(&view.world, p)).collect();
-        let image = Image::compile(&view.world, &locals, &self.options).map_err(|e| e.to_string())?;
+        let compiled = self.compiler.compile(&view.world, &locals).map_err(|e| e.to_string())?;
         // First what holds for a pod, then the gate on its device: a pod that runs already is not cut off in between.
-        let applied = self.loader.apply(&image).map_err(|e| e.to_string())?;
+        let applied = self.loader.update(compiled).map_err(|e| e.to_string())?;
+        let image = compiled.image();
         let wanted: BTreeMap<u32, String> =
             image.slots.iter().map(|(ifindex, slot)| (*ifindex, slot.name.clone())).collect();
-        for ifindex in wanted.keys() {
+        let notes = image.notes.iter().map(note).collect();
+        self.compiler.rest();
+        // Gates that stand are looked at in `look`; where it found something, all are put up again that are missing.
+        let repair = !self.found.is_empty();
+        for ifindex in wanted.keys().filter(|i| repair || !self.guarded.contains_key(i)) {
             attached(self.loader.attach(*ifindex))?;
         }
         self.close(&view)?;
@@ -164,14 +171,18 @@ impl Node {
                 self.orphans.insert(*ifindex);
             }
         }
+        let others = repair || self.applied == 0 || !wanted.keys().eq(self.guarded.keys()) || closed != self.closed;
         self.closed = closed;
         self.guarded = wanted;
         self.epoch = applied.epoch;
         self.last_writes = applied.writes;
         self.last_apply_us = u64::try_from(view.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.notes = image.notes.iter().map(note).collect();
+        self.notes = notes;
         self.applied = view.revision;
-        self.look();
+        // What was written has been read back; the rest is looked at when devices are others, and every few seconds.
+        if others {
+            self.look();
+        }
         Ok(())
     }
 

@@ -300,6 +300,53 @@ fn a_pod_without_an_address_changes_nothing_for_others() {
     assert!(image.slots.contains_key(&10), "it is isolated as any other, addresses or not");
 }
 
+/// Where no policy names a block, a pod that is starting is of one class with its replica that runs. The replica is still named:
+/// what a tier denies is denied.
+#[test]
+fn a_starting_replica_does_not_hide_the_one_that_runs() {
+    use watertight_model::Selector;
+    let everything = Selector::everything;
+    let web = || Selector::of(&[("app", "web")]);
+    let denied = admin("web", 1).subject(everything(), everything()).ingress(deny().pods(everything(), web()));
+    let world = WorldBuilder::new()
+        .pod("shop/a-starting", &[("app", "web")])
+        .pod("shop/b-running", &[("app", "web")])
+        .ip("10.0.0.7")
+        .pod("shop/db", &[("app", "db")])
+        .ip("10.0.0.9");
+    let at = |i: usize, ifindex| Local { pod: PodId::at(i), ifindex, mac: None, addresses: Vec::new() };
+    for (world, passes) in [(world.clone().cluster_policy(denied).build(), false), (world.build(), true)] {
+        // Two pods here: the one that is starting and the database.
+        let image = Image::compile(&world, &[at(0, 10), at(2, 11)], &Options::default()).unwrap();
+        let packet = Packet {
+            ifindex: 11,
+            direction: Direction::Ingress,
+            src: "10.0.0.7".parse().unwrap(),
+            dst: "10.0.0.9".parse().unwrap(),
+            l4: L4::Port(Protocol::Tcp, 80),
+            from_this_node: false,
+        };
+        let step = step(walk(&image, &packet, true));
+        let reason = image.answers[step.answer as usize].reason;
+        assert_eq!((step.allow, reason), if passes { (true, Reason::DefaultAllow) } else { (false, Reason::AdminDeny) });
+    }
+}
+
+/// An address is its owner's: a pod on its way out that still claims it does not get it back for its device.
+#[test]
+fn an_address_that_moved_on_is_not_that_of_the_old_pods_device() {
+    let world =
+        WorldBuilder::new().pod("shop/new", &[]).ip("10.0.0.7").pod("shop/old", &[]).ip("10.0.0.7").terminating();
+    let at = |i: usize, ifindex| Local { pod: PodId::at(i), ifindex, mac: None, addresses: Vec::new() };
+    let world = world.build();
+    let device = |here: &[Local]| {
+        let image = Image::compile(&world, here, &Options::default()).unwrap();
+        image.addresses[&"10.0.0.7".parse::<std::net::IpAddr>().unwrap()].ifindex
+    };
+    assert_eq!(device(&[at(1, 11)]), None);
+    assert_eq!(device(&[at(1, 11), at(0, 10)]), Some(10));
+}
+
 /// Over a bound: refused, with who is to blame.
 #[test]
 fn too_many_blocks_are_refused_with_the_policy_that_names_them() {

@@ -58,6 +58,8 @@ struct Bench {
     compiler: Compiler,
     world: World,
     devices: Vec<(String, u32)>,
+    /// Time that each change has run, the waiting for packets and for others left out.
+    cpu: Vec<Duration>,
 }
 
 impl Bench {
@@ -76,10 +78,11 @@ impl Bench {
         change(&mut self.world);
         let world = Arc::new(self.world.clone());
         let here = self.here();
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), crate::traffic::cpu());
         let compiled = self.compiler.compile(&world, &here).unwrap();
         let applied = self.loader.update(compiled).unwrap();
         let partial = compiled.is_partial();
+        self.cpu.push(crate::traffic::cpu() - cpu);
         self.compiler.rest();
         (applied.in_force - start, start.elapsed(), applied.writes, partial)
     }
@@ -99,7 +102,7 @@ pub(crate) fn run() {
         loader
             .apply(&watertight_datapath::Image::compile(&World::default(), &[], &Options::default()).unwrap())
             .unwrap();
-        let mut bench = Bench { loader, compiler: Compiler::new(Options::default()), world, devices };
+        let mut bench = Bench { loader, compiler: Compiler::new(Options::default()), world, devices, cpu: Vec::new() };
         let (cold, whole, ..) = bench.change(|_| ());
         row(&format!("{size}: cold start, until it is in force"), vec![cold]);
         row(&format!("{size}: cold start, until ready for the next"), vec![whole]);
@@ -109,6 +112,7 @@ pub(crate) fn run() {
             ("pod relabelled, often to a new kind", relabelled, 400),
             ("pod with labels that no policy names", noticed_by_nobody, 100),
         ] {
+            bench.cpu.clear();
             let (mut in_force, mut whole, mut all_writes, mut partial) = (Vec::new(), Vec::new(), 0, 0);
             for n in 0..times {
                 let (reached, ready, writes, short) = bench.change(|w| change(w, n));
@@ -124,6 +128,7 @@ pub(crate) fn run() {
             );
             row(&format!("{size}: {what}, until it is in force"), in_force);
             row(&format!("{size}: {what}, until ready for the next"), whole);
+            row(&format!("{size}: {what}, of that on the processor"), std::mem::take(&mut bench.cpu));
         }
         sustained(&mut bench, &size);
         bench.loader.uninstall().unwrap();

@@ -1,5 +1,6 @@
 //! What enforcement costs: time from a changed policy or pod to the kernel, time of the programs, traffic beside other ways to
-//! enforce, memory. Prints rows of a table; names of parts as arguments (`changes`, `programs`) run only those.
+//! enforce, memory. Prints rows of a table; names of parts as arguments (`images`, `changes`, `programs`,
+//! `traffic`, `memory`) run only those.
 //!
 //! All but the first rows need root, and say so without it.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
@@ -14,7 +15,13 @@ mod frame;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod lab;
 #[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
 mod programs;
+#[cfg(target_os = "linux")]
+mod queue;
+#[cfg(target_os = "linux")]
+mod traffic;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,6 +78,13 @@ fn images() {
 
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    #[cfg(target_os = "linux")]
+    match parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        // Processes of this benchmark's own.
+        ["queue-loop"] => return queue::serve(),
+        ["memory-of", dir] => return memory::tell(dir),
+        _ => {}
+    }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load when it began: {}", load.trim());
@@ -84,6 +98,12 @@ fn main() {
         }
         if wanted("programs") {
             programs::run();
+        }
+        if wanted("memory") {
+            memory::run();
+        }
+        if wanted("traffic") {
+            traffic::run();
         }
     }
 }

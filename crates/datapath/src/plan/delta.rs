@@ -49,7 +49,7 @@ fn number(identity: Identity, names: &mut Names) -> Result<(), Refused> {
         return Ok(());
     }
     let number = names.next_identity;
-    if number >= abi::ANYONE_ELSE {
+    if number == abi::ANYONE_ELSE {
         let bound = abi::ANYONE_ELSE as usize;
         return Err(Refused { what: "identities", have: bound, bound, object: "pods over time".to_owned() });
     }
