@@ -328,7 +328,10 @@ fn a_starting_replica_does_not_hide_the_one_that_runs() {
         };
         let step = step(walk(&image, &packet, true));
         let reason = image.answers[step.answer as usize].reason;
-        assert_eq!((step.allow, reason), if passes { (true, Reason::DefaultAllow) } else { (false, Reason::AdminDeny) });
+        assert_eq!(
+            (step.allow, reason),
+            if passes { (true, Reason::DefaultAllow) } else { (false, Reason::AdminDeny) }
+        );
     }
 }
 

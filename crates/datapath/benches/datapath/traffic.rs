@@ -144,7 +144,9 @@ impl Bench {
                     let address = std::net::Ipv4Addr::from(0x0A40_0000 + n);
                     let _ = write!(rules, "{address} . {SERVER} . 8080, ");
                 }
-                PORTS.iter().for_each(|port| drop(write!(rules, "{CLIENT} . {SERVER} . {port}, ")));
+                for port in PORTS {
+                    let _ = write!(rules, "{CLIENT} . {SERVER} . {port}, ");
+                }
                 let _ = writeln!(rules, "}}\n}}\n{CHAIN} ip saddr . ip daddr . tcp dport @s accept\n}}}}");
                 self.nft(&rules);
             }
