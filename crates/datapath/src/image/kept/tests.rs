@@ -129,11 +129,11 @@ fn locals(rng: &mut Rng, world: &World, devices: &mut BTreeMap<String, u32>, uns
         let name = world.pod_name(PodId::at(i));
         let next = u32::try_from(10 + devices.len()).unwrap();
         let ifindex = *devices.entry(name).or_insert(next);
-        if ifindex % 3 == 0 || unseen.contains(&ifindex) {
+        if ifindex.is_multiple_of(3) || unseen.contains(&ifindex) {
             continue;
         }
-        let mac = (ifindex % 2 == 0).then_some([2, 0, 0, 0, 0, u8::try_from(ifindex % 250).unwrap()]);
-        let addresses = if ifindex % 7 == 0 { vec![IpAddr::from([10, 9, 9, 9])] } else { Vec::new() };
+        let mac = ifindex.is_multiple_of(2).then_some([2, 0, 0, 0, 0, u8::try_from(ifindex % 250).unwrap()]);
+        let addresses = if ifindex.is_multiple_of(7) { vec![IpAddr::from([10, 9, 9, 9])] } else { Vec::new() };
         out.push(Local { pod: PodId::at(i), ifindex, mac, addresses });
     }
     rng.shuffle(&mut out);
