@@ -150,7 +150,7 @@ fn sustained(bench: &mut Bench, size: &str) {
         let before = done;
         bench.change(|world| {
             (before..due).for_each(|n| {
-                if n % 2 == 0 { relabelled(world, n as usize) } else { replaced(world, 1_000 + n as usize) }
+                if n.is_multiple_of(2) { relabelled(world, n as usize) } else { replaced(world, 1_000 + n as usize) }
             });
         });
         done = due;

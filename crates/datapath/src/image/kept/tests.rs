@@ -145,7 +145,6 @@ fn locals(rng: &mut Rng, world: &World, devices: &mut BTreeMap<String, u32>, uns
 #[test]
 fn an_image_that_is_kept_says_what_a_fresh_one_says() {
     let (mut edits, mut partial, mut short, mut pods) = (0, 0, 0, 0);
-    let mut kinds = BTreeMap::new();
     for seed in 0..120 {
         let mut rng = Rng::new(seed);
         let (mut world, _) = random::world(&mut rng, &Size::default());
@@ -179,7 +178,6 @@ fn an_image_that_is_kept_says_what_a_fresh_one_says() {
             edits += 1;
             partial += u64::from(compiled.is_partial());
             pods += u64::from(what.contains("pod"));
-            *kinds.entry(compiled.is_partial()).or_insert(0) += kept.sets.len();
         }
         short += beside.short;
     }
