@@ -59,7 +59,7 @@ fn world(pods: usize, policies: usize) -> World {
     world = world.policy(policy("a/server").select(&[("app", "client")]).egress(to_server));
     for n in 1..policies {
         let peer = format!("app-{n}");
-        let port = 8000 + u16::try_from(n % 1_000).unwrap();
+        let port = 8000 + u16::try_from(n % 20).unwrap();
         let rule = rule().pods(&[("app", &peer)]).tcp(port);
         world = world.policy(policy(&format!("b/p-{n}")).select(&[("app", "server")]).ingress(rule));
     }
