@@ -192,7 +192,10 @@ impl Node {
         if !self.found.is_empty() && self.refused.is_none() {
             self.tell();
             self.tally.repaired();
-            self.bring_into_force();
+            match self.loader.distrust() {
+                Ok(()) => self.bring_into_force(),
+                Err(error) => self.refused = Some(error.to_string()),
+            }
         }
         self.tell();
     }

@@ -329,6 +329,13 @@ impl Loader {
         maps::verify(&self.object, writes)
     }
 
+    /// Takes what the kernel has for what there is, where [`Loader::attest`] found that it is not what was written: the next
+    /// image is compared with that, and written whole.
+    pub fn distrust(&mut self) -> Result<(), Error> {
+        (self.names, self.serial) = (None, None);
+        self.look_again()
+    }
+
     fn look_again(&mut self) -> Result<(), Error> {
         let epoch = self.control.epoch();
         // If even this fails nothing is known, and the next plan must not rest on it.
