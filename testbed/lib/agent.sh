@@ -20,7 +20,7 @@ agent_up() {
   local profile="${WATERTIGHT_PROFILE:-release}" archive="$STATE/watertight.tar" before began
   case "$profile" in release | debug) ;; *) die "WATERTIGHT_PROFILE is \`release\` or \`debug\`, not \`$profile\`" ;; esac
   say "building watertight ($profile)"
-  local how=(--locked -p watertight-cli --bin watertight)
+  local how=(--locked -p watertight-cli --bin watertight -p watertight-cni --bin watertight-cni)
   if [ "$profile" = release ]; then how+=(--release); fi
   (cd "$TESTBED/.." && cargo build --quiet "${how[@]}")
   watertight_image "$archive" "$TESTBED/../target/$profile/watertight"

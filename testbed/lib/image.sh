@@ -29,13 +29,17 @@ image_architecture() {
   esac
 }
 
-# watertight_image ARCHIVE PROGRAM: the program, without its symbols, and the libraries that it names.
+# watertight_image ARCHIVE PROGRAM: the program, the plugin beside it if there is one, without their symbols, and the libraries that they name.
 watertight_image() {
   local root
   root="$(mktemp -d)"
   mkdir "$root/tmp"
   install -s -m 755 "$2" "$root/watertight"
   add_libraries "$root" "$2"
+  if [ -x "$(dirname "$2")/watertight-cni" ]; then
+    install -s -m 755 "$(dirname "$2")/watertight-cni" "$root/watertight-cni"
+    add_libraries "$root" "$root/watertight-cni"
+  fi
   make_image "$1" '["/watertight"]' '[]' "$root" "$WATERTIGHT_IMAGE"
   rm -r "$root"
 }

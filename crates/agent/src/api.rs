@@ -3,12 +3,10 @@
 //! The keys are part of the contract in `docs/json.md`.
 
 use serde::{Deserialize, Serialize};
-
-/// Where agents of this machine listen: one socket a node, `NODE.sock`.
-pub const DIRECTORY: &str = "/run/watertight/agent";
+pub use watertight_cni::protocol::{DIRECTORY, Gate, Isolated};
 
 /// A question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "ask")]
 pub enum Ask {
     /// How is it?
@@ -19,6 +17,8 @@ pub enum Ask {
     Drops,
     /// What is measured.
     Measures,
+    /// Is this pod, of which nothing runs yet, isolated? Answered when it is, or when it cannot be.
+    Gate(Gate),
 }
 
 /// How an agent is.
@@ -126,6 +126,9 @@ pub struct Measures {
     pub source_age_ms: u64,
     /// From the notice of a change until it was read back, of all states brought into force.
     pub apply: Histogram,
+    /// From the question until the answer that a pod may begin.
+    #[serde(default)]
+    pub gate: Histogram,
     /// States that could not be brought into force, or not be read.
     pub refusals: u64,
     /// Looks at the kernel that found something to repair.
@@ -173,6 +176,8 @@ pub enum Answer {
     Drops(Drops),
     /// To [`Ask::Measures`].
     Measures(Box<Measures>),
+    /// To [`Ask::Gate`]: it is.
+    Gated(Isolated),
     /// The question could not be answered.
     Failed(String),
 }

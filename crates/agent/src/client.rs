@@ -30,14 +30,14 @@ pub fn nodes() -> Result<Vec<String>, AgentError> {
 ///
 /// # Errors
 /// [`AgentError::NotRunning`]: nobody answers; or the answer is none.
-pub fn ask(node: &str, question: Ask) -> Result<Answer, AgentError> {
+pub fn ask(node: &str, question: &Ask) -> Result<Answer, AgentError> {
     // A name is a file's name here, and no path.
     let path = server::path(Path::new(node).file_name().and_then(|n| n.to_str()).unwrap_or_default());
     let shown = path.display().to_string();
     let stream = UnixStream::connect(&path).map_err(|_| AgentError::NotRunning { socket: shown.clone() })?;
     let io = |what: &str| AgentError::io(format!("{what} {shown}"));
     stream.set_read_timeout(Some(PATIENCE)).map_err(io("asking"))?;
-    let mut line = serde_json::to_vec(&question).map_err(|e| io("asking")(e.into()))?;
+    let mut line = serde_json::to_vec(question).map_err(|e| io("asking")(e.into()))?;
     line.push(b'\n');
     (&stream).write_all(&line).map_err(io("asking"))?;
     let mut text = String::new();

@@ -71,6 +71,36 @@ impl Finder {
         self.strangers.iter().copied().chain(unborn).collect()
     }
 
+    /// A runtime says whose network namespace this is, before any process of the pod is in it. The device on the node's side, which is
+    /// looked for anew: addresses may have come since it was seen first. `ifindex`: the one that the network plugin named.
+    ///
+    /// # Errors
+    /// In words: there is no such device, or it is another pod's.
+    pub(crate) fn told(&mut self, inode: u64, uid: &str, ifindex: Option<u32>) -> Result<u32, String> {
+        self.found.retain(|_, f| f.netns != inode || f.whose != Whose::Unborn);
+        self.look().map_err(|e| e.to_string())?;
+        let all: Vec<u32> = self.found.values().filter(|f| f.netns == inode).map(|f| f.ifindex).collect();
+        let which = match (all.as_slice(), ifindex) {
+            ([], _) => Err("no device of this node is the other end of a cable of its (macvlan and ipvlan have none)"),
+            (all, Some(said)) => {
+                all.contains(&said).then_some(said).ok_or("the network plugin named another pod's device")
+            }
+            ([one], None) => Ok(*one),
+            (_, None) => Err("it has several devices, and the network plugin does not say which is meant"),
+        };
+        let ifindex = which?;
+        let found = self.found.get_mut(&ifindex).ok_or("its device is gone")?;
+        match &found.whose {
+            Whose::Unborn => found.whose = Whose::Pod(uid.to_owned()),
+            Whose::Pod(known) if known == uid => {}
+            Whose::Pod(other) => {
+                return Err(format!("a process of the pod with uid {other} is in its network namespace"));
+            }
+            Whose::Contested => return Err("processes of several pods are in its network namespace".to_owned()),
+        }
+        Ok(ifindex)
+    }
+
     /// Looks again. Acts in the calling thread's network namespace.
     pub(crate) fn look(&mut self) -> Result<(), AgentError> {
         let here = links::devices()?;

@@ -11,7 +11,7 @@
 //! that the agent may stop, by itself or not, and nothing opens or breaks.
 //!
 //! Reading order: [`api`] (what can be asked), [`source`] (where the world comes from), `node` (one pass of the loop), `run` (the
-//! threads), `server` and [`client`] (the socket), `find` and `links` (whose devices there are), `log` and
+//! threads), `server` and [`client`] (the socket), `gate` (pods that begin), `find` and `links` (whose devices there are), `log` and
 //! `metrics` (what is told to machines).
 
 pub mod api;
@@ -21,6 +21,8 @@ pub mod client;
 mod error;
 #[cfg(target_os = "linux")]
 mod find;
+#[cfg(target_os = "linux")]
+mod gate;
 #[cfg(target_os = "linux")]
 mod links;
 #[cfg(target_os = "linux")]

@@ -1,7 +1,8 @@
 //! One node: from a state of the cluster to an image in force, and what can be said about it.
 
-use crate::api::{Answer, Ask, Drops, Flow, Revision, Stale, Status};
+use crate::api::{Answer, Ask, Drops, Flow, Isolated, Revision, Stale, Status};
 use crate::error::AgentError;
+use crate::gate::Confirm;
 use crate::log::{Level, Log};
 use crate::metrics::Tally;
 use crate::source::{Place, Standing, View};
@@ -186,6 +187,32 @@ impl Node {
         Ok(())
     }
 
+    /// Answers whoever waits to let a pod begin: only what is in the kernel counts.
+    pub(crate) fn confirm(&mut self, confirm: &Confirm) -> Answer {
+        let ifindex = confirm.waiting.ifindex;
+        let there = match &confirm.closed {
+            None => self.guarded.contains_key(&ifindex),
+            Some(_) => self.closed.contains(&ifindex),
+        };
+        let attached = self.loader.status().is_ok_and(|s| s.attached.contains(&ifindex));
+        let pod = ("pod", confirm.waiting.pod.as_str().into());
+        let why = match &self.refused {
+            Some(why) => why.clone(),
+            None if there && attached => {
+                let us = u64::try_from(confirm.waiting.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.tally.gated(us);
+                let fields = [pod, ("ifindex", ifindex.into()), ("gate_us", us.into())];
+                let closed = confirm.closed.iter().map(|why| ("closed", why.as_str().into()));
+                let fields: Vec<_> = fields.into_iter().chain(closed).collect();
+                self.log.event(Level::Info, &self.name, "isolated", &fields);
+                return Answer::Gated(Isolated { ifindex, closed: confirm.closed.clone() });
+            }
+            None => format!("device {ifindex} has no gates yet"),
+        };
+        self.log.event(Level::Warn, &self.name, "not isolated", &[pod, ("why", why.as_str().into())]);
+        Answer::Failed(why)
+    }
+
     /// Looks at the kernel, and repairs what can be repaired.
     pub(crate) fn attest(&mut self) {
         self.look();
@@ -237,6 +264,7 @@ impl Node {
                 let measures = self.tally.measures(status, &self.loader);
                 measures.map(|m| Answer::Measures(Box::new(m))).map_err(AgentError::kernel(&self.name))
             }
+            Ask::Gate(_) => Ok(Answer::Failed("a lab's pods begin without a gate".to_owned())),
         };
         answered.unwrap_or_else(|e| Answer::Failed(e.to_string()))
     }

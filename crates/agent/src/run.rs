@@ -2,11 +2,12 @@
 
 use crate::api::{Answer, Ask};
 use crate::error::AgentError;
+use crate::gate::{Asked, Confirm};
 use crate::log::{Level, Log};
 use crate::metrics::http;
 use crate::node::Node;
 use crate::server;
-use crate::source::kubernetes::{Kubernetes, Turn};
+use crate::source::kubernetes::{Kubernetes, News, Turn};
 use crate::source::lab::{LOOK, Lab, Look};
 use crate::source::{Standing, View};
 use serde_json::Value;
@@ -79,6 +80,8 @@ pub(crate) enum Event {
     Standing(Standing),
     /// A question, and where the answer goes.
     Asked(Ask, Sender<Answer>),
+    /// A pod that waits to begin: is its device what it is to be by now?
+    Confirm(Confirm),
     /// The source is gone: end. What is in the kernel stays.
     End,
 }
@@ -116,15 +119,17 @@ fn run_kubernetes(access: &Access, settings: &Settings, voice: &mut Voice<'_>) -
         let (tell, told) = channel();
         let (ready, begun) = channel();
         let ask = tell.clone();
+        let (announce, gates) = channel();
+        let ears = Ears { told, ask, gates: Some(announce) };
         // The network namespace is the node's own: this process shares it.
-        let node = scope.spawn(move || begin(name, options, &settings.log, &told, &ask, &ready));
+        let node = scope.spawn(move || begin(name, options, &settings.log, &ears, &ready));
         // The thread ends before it is ready only with an error, which is told below.
         let followed = match begun.recv() {
             Ok(()) => {
                 if let Some(listener) = listener {
                     http::serve(listener, vec![(name.to_owned(), tell.clone())]);
                 }
-                follow(access, name, &tell, settings.once, voice)
+                follow(access, name, &tell, gates, settings, voice)
             }
             Err(_) => Ok(()),
         };
@@ -138,7 +143,8 @@ fn follow(
     access: &Access,
     name: &str,
     tell: &Sender<Event>,
-    once: bool,
+    gates: Receiver<Asked>,
+    settings: &Settings,
     voice: &mut Voice<'_>,
 ) -> Result<(), AgentError> {
     let _ = tell.send(Event::Standing(Standing {
@@ -146,6 +152,12 @@ fn follow(
         ..Standing::default()
     }));
     let mut source = connected(access, name, voice)?;
+    let announce = source.gates();
+    // Ends with the socket.
+    std::thread::Builder::new()
+        .name("gates".into())
+        .spawn(move || gates.into_iter().try_for_each(|asked| announce.send(News::Gate(asked))))
+        .map_err(AgentError::io("starting a thread"))?;
     // What was told before the first turn is no standing of the source: its own first one replaces it, whatever it is.
     let mut last = None;
     loop {
@@ -177,12 +189,15 @@ fn follow(
                 ];
                 voice.tell(Level::Info, "state", &text, &fields);
                 let _ = tell.send(Event::State(view));
-                if once {
+                if settings.once {
                     return Ok(());
                 }
             }
             Turn::Standing | Turn::Same => {}
             Turn::Ended => return Ok(()),
+        }
+        for confirm in source.settled() {
+            let _ = tell.send(Event::Confirm(confirm));
         }
     }
 }
@@ -219,8 +234,9 @@ fn run_lab(settings: &Settings, voice: &mut Voice<'_>) -> Result<(), AgentError>
             let (ready, begun) = channel();
             let ask = tell.clone();
             let node_name = name.clone();
+            let ears = Ears { told, ask, gates: None };
             threads.push(scope.spawn(move || {
-                within(&netns, move || begin(&node_name, options, &settings.log, &told, &ask, &ready))
+                within(&netns, move || begin(&node_name, options, &settings.log, &ears, &ready))
                     .map_err(AgentError::from)
                     .flatten()
             }));
@@ -250,23 +266,26 @@ fn chosen(lab: &Lab, only: Option<&str>) -> Result<Vec<(String, String)>, AgentE
     }
 }
 
+/// What a node's thread hears.
+struct Ears {
+    told: Receiver<Event>,
+    /// Where its socket puts questions.
+    ask: Sender<Event>,
+    /// Where its socket announces pods that want to begin; `None`: nobody follows them.
+    gates: Option<Sender<Asked>>,
+}
+
 /// A node's thread: opens the kernel, serves the socket, follows events.
-fn begin(
-    name: &str,
-    options: Options,
-    log: &Log,
-    told: &Receiver<Event>,
-    ask: &Sender<Event>,
-    ready: &Sender<()>,
-) -> Result<(), AgentError> {
+fn begin(name: &str, options: Options, log: &Log, ears: &Ears, ready: &Sender<()>) -> Result<(), AgentError> {
     let directory = pins(name);
     if let Some(parent) = directory.parent() {
         std::fs::create_dir_all(parent).map_err(AgentError::io(format!("making {}", parent.display())))?;
     }
     let mut node = Node::open(name, &directory, options, log.clone())?;
-    let _socket = server::listen(name, ask.clone())?;
+    let _socket = server::listen(name, ears.ask.clone(), ears.gates.clone())?;
     // Whoever waited may be gone: then nobody needs to know.
     let _ = ready.send(());
+    let told = &ears.told;
     // What came while a newer state was looked for.
     let mut waiting = VecDeque::new();
     let mut due = Instant::now() + ATTEST;
@@ -286,6 +305,10 @@ fn begin(
             Ok(Event::Asked(ask, answer)) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(node.answer(ask));
+            }
+            Ok(Event::Confirm(confirm)) => {
+                let answer = node.confirm(&confirm);
+                let _ = confirm.waiting.tell.send(answer);
             }
             Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {}

@@ -2,11 +2,14 @@
 
 use crate::api::{Answer, Ask, DIRECTORY};
 use crate::error::AgentError;
+use crate::gate::Asked;
 use crate::run::Event;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -14,6 +17,8 @@ use std::time::Duration;
 const QUESTION: u64 = 4096;
 /// How long whoever asks may take, and how long the node may.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Questions at a time: a node has about so many pods, and they may begin together.
+const MOST: usize = 256;
 
 /// A socket that goes away with the value.
 pub(crate) struct Socket(PathBuf);
@@ -41,8 +46,8 @@ pub(crate) fn forget_the_dead() {
     let _ = std::fs::remove_dir(DIRECTORY);
 }
 
-/// Listens for questions to a node.
-pub(crate) fn listen(node: &str, ask: Sender<Event>) -> Result<Socket, AgentError> {
+/// Listens for questions to a node. `gates`: where pods that begin are announced; `None`: none do.
+pub(crate) fn listen(node: &str, ask: Sender<Event>, gates: Option<Sender<Asked>>) -> Result<Socket, AgentError> {
     let path = path(node);
     std::fs::create_dir_all(DIRECTORY).map_err(AgentError::io(format!("making {DIRECTORY}")))?;
     match std::fs::remove_file(&path) {
@@ -55,29 +60,45 @@ pub(crate) fn listen(node: &str, ask: Sender<Event>) -> Result<Socket, AgentErro
     let listener = UnixListener::bind(&path).map_err(failed())?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed())?;
     std::thread::spawn(move || {
+        let open = Arc::new(AtomicUsize::new(0));
         for stream in listener.incoming().flatten() {
-            // One at a time: questions are short, and the node answers them one by one. Whoever hangs up has had enough.
-            if serve(stream, &ask).is_err() {}
+            if open.load(Ordering::Acquire) >= MOST {
+                // Whoever asks is told by the end of the connection.
+                continue;
+            }
+            open.fetch_add(1, Ordering::AcqRel);
+            let (ask, gates, counted) = (ask.clone(), gates.clone(), Arc::clone(&open));
+            let serving = std::thread::Builder::new().name("question".into()).spawn(move || {
+                // Whoever hangs up has had enough.
+                drop(serve(&stream, &ask, gates.as_ref()));
+                counted.fetch_sub(1, Ordering::AcqRel);
+            });
+            if serving.is_err() {
+                open.fetch_sub(1, Ordering::AcqRel);
+            }
         }
     });
     Ok(Socket(path))
 }
 
-fn serve(stream: UnixStream, ask: &Sender<Event>) -> std::io::Result<()> {
+fn serve(mut stream: &UnixStream, ask: &Sender<Event>, gates: Option<&Sender<Asked>>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
-    BufReader::new((&stream).take(QUESTION)).read_line(&mut line)?;
+    BufReader::new(stream.take(QUESTION)).read_line(&mut line)?;
     let answer = match serde_json::from_str::<Ask>(&line) {
         Err(error) => Answer::Failed(format!("not a question: {error}")),
         Ok(question) => {
             let (tell, told) = channel();
-            let sent = ask.send(Event::Asked(question, tell)).is_ok();
+            let sent = match (question, gates) {
+                (Ask::Gate(gate), Some(gates)) => gates.send((gate, tell)).is_ok(),
+                (question, _) => ask.send(Event::Asked(question, tell)).is_ok(),
+            };
             let answer = told.recv_timeout(PATIENCE).ok().filter(|_| sent);
             answer.unwrap_or_else(|| Answer::Failed("the agent does not answer".to_owned()))
         }
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
-    (&stream).write_all(&text)
+    stream.write_all(&text)
 }

@@ -146,6 +146,9 @@ pub(crate) fn text(nodes: &[(String, Option<Measures>)], resident: Option<u64>) 
     let name = "watertight_apply_duration_seconds";
     out.family(name, "histogram", "From the notice of a change until it was read back from the kernel.");
     there().for_each(|(node, m)| histogram(&mut out, name, node, &m.apply));
+    let name = "watertight_gate_duration_seconds";
+    out.family(name, "histogram", "From the question of the pod-start gate until the answer that the pod may begin.");
+    there().for_each(|(node, m)| histogram(&mut out, name, node, &m.gate));
     let name = "watertight_ledger_edges";
     out.family(name, "gauge", "Who talked to whom: edges in the kernel's ledger.");
     for (node, m) in there() {

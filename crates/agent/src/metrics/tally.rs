@@ -11,6 +11,7 @@ const COUNTED: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Tally {
     apply: Histogram,
+    gate: Histogram,
     refusals: u64,
     repairs: u64,
     writes: u64,
@@ -22,8 +23,8 @@ pub(crate) struct Tally {
 impl Default for Tally {
     /// Nothing is known at first.
     fn default() -> Self {
-        let apply = Histogram::default();
-        Self { apply, refusals: 0, repairs: 0, writes: 0, lost: Some(Instant::now()), edges: None }
+        let (apply, gate) = (Histogram::default(), Histogram::default());
+        Self { apply, gate, refusals: 0, repairs: 0, writes: 0, lost: Some(Instant::now()), edges: None }
     }
 }
 
@@ -32,6 +33,11 @@ impl Tally {
     pub(crate) fn applied(&mut self, us: u64, writes: usize) {
         self.apply.observe(us);
         self.writes = self.writes.saturating_add(u64::try_from(writes).unwrap_or(u64::MAX));
+    }
+
+    /// A pod was let begin after so long.
+    pub(crate) fn gated(&mut self, us: u64) {
+        self.gate.observe(us);
     }
 
     /// One did not.
@@ -66,6 +72,7 @@ impl Tally {
         Ok(Measures {
             source_age_ms: lost.max(stale),
             apply: self.apply.clone(),
+            gate: self.gate.clone(),
             refusals: self.refusals,
             repairs: self.repairs,
             writes: self.writes,

@@ -29,6 +29,7 @@ fn measures(node: &str) -> Measures {
         },
         source_age_ms: 1_500,
         apply,
+        gate: Histogram::default(),
         refusals: 1,
         repairs: 2,
         writes: 55,

@@ -2,8 +2,10 @@
 
 use super::places::{Places, places};
 use super::{Lost, Standing, View};
+use crate::api::Answer;
 use crate::error::AgentError;
 use crate::find::Finder;
+use crate::gate::{Asked, Confirm, Now, Waiting, settled};
 use crate::links::Changes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub(crate) enum News {
     State(Box<State>),
     /// The kernel's side: some device changed.
     Devices,
+    /// The runtime's side: a pod wants to begin.
+    Gate(Asked),
 }
 
 /// A cluster that is followed for one node.
@@ -49,6 +53,9 @@ pub(crate) struct Kubernetes {
     /// Devices whose owner is not known, and when the youngest of them was seen first.
     unsettled: Option<(Instant, BTreeSet<u32>)>,
     looked: Instant,
+    /// Pods that wait to begin.
+    waiting: Vec<Waiting>,
+    tell: Sender<News>,
 }
 
 /// What follows from news.
@@ -78,6 +85,7 @@ impl Kubernetes {
             .spawn(move || tell_of_devices(devices, &about_devices))
             .map_err(AgentError::io("starting a thread"))?;
         let options = WatchOptions::new(jitter);
+        let about_gates = tell.clone();
         let receive = move |state: &State| {
             // Nobody listens any more: the agent ends.
             let _ = tell.send(News::State(Box::new(state.clone())));
@@ -93,7 +101,47 @@ impl Kubernetes {
             revision: 0,
             unsettled: None,
             looked: Instant::now(),
+            waiting: Vec::new(),
+            tell: about_gates,
         })
+    }
+
+    /// Where pods that want to begin are announced.
+    pub(crate) fn gates(&self) -> Sender<News> {
+        self.tell.clone()
+    }
+
+    /// A pod wants to begin: its device is that of the pod from now on.
+    fn gate(&mut self, (gate, tell): Asked) {
+        let begun = Instant::now();
+        let known = match &gate.uid {
+            Some(uid) => self.finder.told(gate.inode, uid, gate.ifindex),
+            None => Err("the runtime does not say its uid (K8S_POD_UID)".to_owned()),
+        };
+        match known {
+            Ok(ifindex) => {
+                let pod = format!("{}/{}", gate.namespace, gate.name);
+                self.waiting.push(Waiting { ifindex, pod, since: begun, tell });
+            }
+            // Whoever asked may have gone.
+            Err(why) => drop(tell.send(Answer::Failed(why))),
+        }
+    }
+
+    /// Which of the pods that wait can be answered by the node, once it has the states that were given before.
+    pub(crate) fn settled(&mut self) -> Vec<Confirm> {
+        let held = self.standing().held;
+        let last = self.last.as_ref().map(|(_, places)| places);
+        let now = |ifindex: u32| {
+            let closed = || last.and_then(|l| l.closed.iter().find(|c| c.ifindex == ifindex));
+            match (&held, closed()) {
+                (Some(why), _) => Now::Unknown(why.clone()),
+                (None, Some(closed)) => Now::Closed(closed.why.clone()),
+                (None, None) if last.is_some_and(|l| l.pods.iter().any(|p| p.ifindex == ifindex)) => Now::Placed,
+                (None, None) => Now::Unknown("its device is gone".to_owned()),
+            }
+        };
+        settled(&mut self.waiting, now)
     }
 
     /// Waits for something to happen, at most `PATIENCE`.
@@ -113,6 +161,7 @@ impl Kubernetes {
                 for news in std::iter::once(news).chain(self.news.try_iter().collect::<Vec<_>>()) {
                     match news {
                         News::Devices => look = true,
+                        News::Gate(asked) => self.gate(asked),
                         News::State(state) => {
                             told = true;
                             self.state = Some(*state);

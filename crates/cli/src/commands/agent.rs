@@ -158,7 +158,7 @@ mod linux {
             Some(node) => vec![node],
             None => client::nodes().map_err(|e| failed(&e))?,
         };
-        let one = |node: String| client::ask(&node, question).map(|a| (node, a)).map_err(|e| failed(&e));
+        let one = |node: String| client::ask(&node, &question).map(|a| (node, a)).map_err(|e| failed(&e));
         nodes.into_iter().map(one).collect()
     }
 
