@@ -29,6 +29,16 @@ account() {
   write_kubeconfig /dev/stdout "token: \"$token\"" "$name"
 }
 
+# helm ARGS: of this cluster; built when it is first asked for.
+helm() {
+  if [ ! -d "$(part_dir helm)" ]; then
+    ensure_packages "${BUILD_NEEDS[@]}"
+    ensure_go
+    part helm build_helm
+  fi
+  "$(part_dir helm)/helm" --kubeconfig "$KUBECONFIG_ADMIN" "$@"
+}
+
 # load [ARCHIVE]: an image to every node.
 load() {
   need_root load

@@ -40,12 +40,13 @@ agent_up() {
   note "every agent enforces after $((SECONDS - began)) s"
 }
 
-# The agents go, then what they left in each node's kernel.
+# The agents go, then what they left in each node's network configuration and kernel.
 agent_down() {
   local node
   kubectl delete --ignore-not-found --wait -f "$DEPLOY/agent.yaml" >/dev/null
   for node in "$STATE"/nodes/*/; do
     node="$(basename "$node")"
+    if [ -x "$(agent_program)-cni" ]; then in_node "$node" "$(agent_program)-cni" uninstall; fi
     in_node "$node" "$(agent_program)" agent uninstall
   done
 }

@@ -125,6 +125,8 @@ build_flannel() {
 
 build_coredns() { go_install "$1" "github.com/coredns/coredns@v$COREDNS"; }
 
+build_helm() { go_install "$1" "helm.sh/helm/v3/cmd/helm@v$HELM"; }
+
 build_kwok() {
   local stages
   go_install "$1" "sigs.k8s.io/kwok/cmd/kwok@v$KWOK"

@@ -43,6 +43,7 @@ part_dir() {
   flannel) echo "$PARTS/flannel-$FLANNEL" ;;
   images) echo "$PARTS/images-$IMAGES-$KUBERNETES-$COREDNS" ;;
   coredns) echo "$PARTS/coredns-$COREDNS" ;;
+  helm) echo "$PARTS/helm-$HELM" ;;
   kwok) echo "$PARTS/kwok-$IMAGES-$KWOK" ;;
   policy-api) echo "$PARTS/policy-api-$IMAGES-$NETWORK_POLICY_API" ;;
   e2e) echo "$PARTS/e2e-$KUBERNETES" ;;

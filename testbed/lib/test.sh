@@ -20,6 +20,8 @@ test_all() {
   export WATERTIGHT_CLUSTER=$TEST_API
   testbed/cluster up --control-plane-only
   testbed/cluster kubectl create namespace shop >/dev/null
+  ensure_packages jq:jq
+  testbed/test/chart || failed+=("testbed/test/chart")
   cluster_test -p watertight-ingest --test online -- || failed+=("the validation cases")
   cluster_test -p watertight-cli --test cluster -- api:: || failed+=("reading a live cluster")
   cluster_test -p watertight-cli --test cluster -- watching:: || failed+=("watching a live cluster")

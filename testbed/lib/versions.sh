@@ -9,6 +9,7 @@ readonly RUNC=1.5.2
 readonly CNI_PLUGINS=1.9.1
 readonly FLANNEL=0.28.10
 readonly COREDNS=1.15.0
+readonly HELM=3.21.4
 readonly KWOK=0.8.0
 readonly NETWORK_POLICY_API=0.2.0
 # Of our own making: counts up when what goes into the images, or how the suite is built, changes.

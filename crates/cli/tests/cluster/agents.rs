@@ -125,3 +125,87 @@ fn what_flannel_ignores_is_enforced_and_stays_without_agents() {
     assert_eq!(connect("web", &to_near), "OK");
     bed("kubectl delete namespace shop --wait");
 }
+
+/// A pod that opens one connection as soon as it can, and ends with what came of it.
+fn first_packet(name: &str, labels: &str, to: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: gate, labels: {{{labels}}}}}\n\
+         spec:\n  nodeName: node1\n  restartPolicy: Never\n  terminationGracePeriodSeconds: 0\n  containers:\n  - name: c\n    \
+         image: {AGNHOST}\n    args: [connect, '{to}', --timeout=1s, --protocol=tcp]\n---\n"
+    )
+}
+
+fn phase(name: &str) -> String {
+    bed(&format!("kubectl -n gate get pod {name} -o jsonpath={{.status.phase}}"))
+}
+
+fn ended(name: &str) -> String {
+    let begun = Instant::now();
+    loop {
+        let now = phase(name);
+        if ["Succeeded", "Failed"].contains(&now.as_str()) {
+            return now;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{name}: {now}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_pod_begins_isolated_and_not_at_all_while_nobody_says_so() {
+    bed("kubectl create namespace gate");
+    apply(&pod("web", "node2").replace("namespace: shop", "namespace: gate"));
+    apply(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: mute, namespace: gate}\n\
+         spec: {podSelector: {matchLabels: {mute: 'yes'}}, policyTypes: [Egress]}\n",
+    );
+    bed("agent up");
+    bed("kubectl -n gate wait pod/web --for=condition=Ready --timeout=60s");
+    let web = bed("kubectl -n gate get pod web -o jsonpath={.status.podIP}");
+    let web = format!("{web}:80");
+    let list = || bed("node node1 cat /etc/cni/net.d/10-testbed.conflist");
+    let begun = Instant::now();
+    while !list().contains("watertight-cni") {
+        assert!(begun.elapsed() < PATIENCE, "{}", list());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // The first packet of a pod meets its policies: dropped for these, and not lost for those.
+    let names: Vec<(String, String)> = (0..10).map(|i| (format!("mute-{i}"), format!("free-{i}"))).collect();
+    let all: String = names
+        .iter()
+        .map(|(mute, free)| first_packet(mute, "mute: 'yes'", &web) + &first_packet(free, "mute: 'no'", &web))
+        .collect();
+    apply(&all);
+    for (mute, free) in &names {
+        assert_eq!((ended(mute).as_str(), ended(free).as_str()), ("Failed", "Succeeded"), "{mute}, {free}");
+        let why = bed(&format!("kubectl -n gate logs {mute}"));
+        assert!(why.contains("TIMEOUT"), "{mute}: {why}");
+    }
+    let log = bed("kubectl -n watertight logs -l app.kubernetes.io/component=agent -c agent --tail=-1");
+    let lines = log.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
+    let mut gates: Vec<u64> = lines
+        .filter(|l| l["event"] == "isolated" && l["closed"].is_null())
+        .filter_map(|l| l["gate_us"].as_u64())
+        .collect();
+    gates.sort_unstable();
+    assert!(gates.len() >= 20, "{gates:?}");
+    println!("gate, microseconds: median {}, longest of {} {:?}", gates[gates.len() / 2], gates.len(), gates.last());
+
+    // Without an agent no pod begins, and the pod says why.
+    bed("kubectl -n watertight delete daemonset watertight-agent --wait --cascade=foreground");
+    apply(&first_packet("late", "mute: 'no'", &web));
+    let begun = Instant::now();
+    let told =
+        || bed("kubectl -n gate get events --field-selector involvedObject.name=late -o jsonpath={.items[*].message}");
+    while !told().contains("the pod is not isolated, so it does not start: no agent") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", told());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(phase("late"), "Pending");
+
+    // Uninstalled: it begins.
+    bed("agent down");
+    assert!(!list().contains("watertight-cni"), "{}", list());
+    assert_eq!(ended("late"), "Succeeded");
+    bed("kubectl delete namespace gate --wait");
+}
