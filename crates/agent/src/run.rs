@@ -156,7 +156,13 @@ fn follow(
     // Ends with the socket.
     std::thread::Builder::new()
         .name("gates".into())
-        .spawn(move || gates.into_iter().try_for_each(|asked| announce.send(News::Gate(asked))))
+        .spawn(move || {
+            for asked in gates {
+                if announce.send(News::Gate(asked)).is_err() {
+                    return;
+                }
+            }
+        })
         .map_err(AgentError::io("starting a thread"))?;
     // What was told before the first turn is no standing of the source: its own first one replaces it, whatever it is.
     let mut last = None;
