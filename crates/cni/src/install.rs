@@ -1,7 +1,7 @@
 //! Puts the plugin into a node: the program into the folder of plugins, a line at the end of the network's list; and takes both out.
 //!
-//! In: two folders of the host. Out: the same with the plugin, or without. A list is replaced as a whole (written beside it, then renamed), so
-//! that a runtime reads the old one or the new one. The program is there before the list names it, and goes after.
+//! In: two folders of the host. Out: the same with the plugin, or without. A list is replaced as a whole (written beside it,
+//! then renamed), so that a runtime reads the old one or the new one. The program is there before the list names it, and goes after.
 
 use serde_json::{Map, Value};
 use std::fs::File;
