@@ -16,6 +16,8 @@ const WITHOUT: &[&str] = &[
     "docs/semantics.md",
     "docs/lints.md",
     "docs/datapath.md",
+    // What it shows needs a cluster: `tests/cluster/agents.rs` and `testbed/test/chart` do it.
+    "docs/kubernetes.md",
     // These need root: `tests/agent.rs` and `tests/lab.rs` run them.
     "docs/commands/agent.md",
     "docs/commands/lab.md",
