@@ -135,7 +135,7 @@ impl Bench {
                     let address = std::net::Ipv4Addr::from(0x0A40_0000 + n);
                     let _ = writeln!(rules, "ip saddr {address} ip daddr {SERVER} tcp dport {} accept", 8000 + n);
                 }
-                let _ = writeln!(rules, "ip saddr {CLIENT} ip daddr {SERVER} tcp dport 5000-5009 accept\n}}}}");
+                let _ = writeln!(rules, "ip saddr {CLIENT} ip daddr {SERVER} tcp dport 5000-5009 accept\n}}\n}}");
                 self.nft(&rules);
             }
             5 => {
@@ -147,11 +147,11 @@ impl Bench {
                 for port in PORTS {
                     let _ = write!(rules, "{CLIENT} . {SERVER} . {port}, ");
                 }
-                let _ = writeln!(rules, "}}\n}}\n{CHAIN} ip saddr . ip daddr . tcp dport @s accept\n}}}}");
+                let _ = writeln!(rules, "}}\n}}\n{CHAIN} ip saddr . ip daddr . tcp dport @s accept\n}}\n}}");
                 self.nft(&rules);
             }
             6 => {
-                self.nft(&format!("{BEGIN}{CHAIN} queue num {NUMBER}\n}}}}\n"));
+                self.nft(&format!("{BEGIN}{CHAIN} queue num {NUMBER}\n}}\n}}\n"));
                 queue = Some(inside(&self.lab.node, Queue::start));
             }
             _ => {}
