@@ -117,6 +117,12 @@ impl Bench {
         std::fs::remove_file(&path).unwrap();
     }
 
+    fn iptables(&self, rule: &str) {
+        let mut args = vec!["netns", "exec", &self.lab.node, "iptables-legacy", "-w"];
+        args.extend(rule.split(' '));
+        command("ip", &args);
+    }
+
     /// One turn of one variant.
     fn turn(&mut self, variant: usize) -> Sample {
         const BEGIN: &str = "table ip wt {\n";
@@ -135,7 +141,7 @@ impl Bench {
                     let address = std::net::Ipv4Addr::from(0x0A40_0000 + n);
                     let _ = writeln!(rules, "ip saddr {address} ip daddr {SERVER} tcp dport {} accept", 8000 + n);
                 }
-                let _ = writeln!(rules, "ip saddr {CLIENT} ip daddr {SERVER} tcp dport 5000-5009 accept\n}}}}");
+                let _ = writeln!(rules, "ip saddr {CLIENT} ip daddr {SERVER} tcp dport 5000-5009 accept\n}}\n}}");
                 self.nft(&rules);
             }
             5 => {
@@ -147,11 +153,13 @@ impl Bench {
                 for port in PORTS {
                     let _ = write!(rules, "{CLIENT} . {SERVER} . {port}, ");
                 }
-                let _ = writeln!(rules, "}}\n}}\n{CHAIN} ip saddr . ip daddr . tcp dport @s accept\n}}}}");
+                let _ = writeln!(rules, "}}\n}}\n{CHAIN} ip saddr . ip daddr . tcp dport @s accept\n}}\n}}");
                 self.nft(&rules);
             }
             6 => {
-                self.nft(&format!("{BEGIN}{CHAIN} queue num {NUMBER}\n}}}}\n"));
+                // By iptables: `queue` of nftables is in fewer kernels than the target.
+                self.iptables("-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT");
+                self.iptables(&format!("-A FORWARD -j NFQUEUE --queue-num {NUMBER}"));
                 queue = Some(inside(&self.lab.node, Queue::start));
             }
             _ => {}
@@ -163,7 +171,8 @@ impl Bench {
                 let (node, loader, devices) = (&self.lab.node, &mut self.loader, self.devices);
                 inside(node, || devices.iter().for_each(|d| drop(loader.detach(*d).unwrap())));
             }
-            4..=6 => self.nft("delete table ip wt\n"),
+            4 | 5 => self.nft("delete table ip wt\n"),
+            6 => self.iptables("-F FORWARD"),
             _ => {}
         }
         sample
